@@ -1,0 +1,90 @@
+# Topograph: `make study` runs the default study, `make test` all checks; `make help` lists the rest.
+# Any file under results/ or reports/ is a target: make reports/study/figures/tlp-fig3.html
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+STUDY ?= study
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PYTHON ?= python3
+# Passed to Snakemake as they are: make study ARGS=--dry-run
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The one place that calls Snakemake. $(1): study, $(2): targets and options.
+snakemake = $(BIN)/snakemake --workflow-profile workflow/profiles/default \
+	--configfile config/$(1).yaml --cores $(CORES) $(ARGS) $(2)
+run = @echo '$(call snakemake,$(1),$(2))'; $(call snakemake,$(1),$(2))
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: study smoke paper
+study: $(READY) ## run the default study, about 10 minutes on 2 cores, and build its site
+	$(call run,$(STUDY))
+	@echo "$(CURDIR)/reports/$(STUDY)/index.html"
+
+smoke: ## run the same workflow at toy size, 3 minutes
+	@$(MAKE) --no-print-directory study STUDY=smoke
+
+paper: ## run the published grids, days on 2 cores: see workflow/README.md
+	@$(MAKE) --no-print-directory study STUDY=paper
+
+.PHONY: why
+why: $(READY) ## say what would run and why: STUDY=smoke make why
+	$(call run,$(STUDY),--dry-run)
+
+.PHONY: test check
+test: $(READY) check ## run all checks and tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## style, types and workflow lint, under a minute
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint --workflow-profile workflow/profiles/default --configfile config/smoke.yaml
+
+.PHONY: lock schema recover
+lock: $(VENV)/.uv ## choose versions anew: writes envs/lock.txt
+	$$(cat $(VENV)/.uv) pip compile --universal --generate-hashes --group dev --upgrade \
+		--no-emit-index-url --no-header --python-version 3.11 --quiet \
+		pyproject.toml -o envs/lock.txt
+
+schema: $(READY) ## write config/schema.json from the models
+	$(BIN)/topograph schema > config/schema.json
+
+recover: $(READY) ## release the lock that a killed Snakemake left behind
+	$(call run,$(STUDY),--unlock)
+
+# A file of any study: its folder names the study.
+.PHONY: FORCE
+FORCE:
+results/% reports/%: $(READY) FORCE
+	$(call run,$(word 2,$(subst /, ,$@)),$@)
+data/%: $(READY) FORCE
+	$(call run,$(STUDY),$@)
+
+# uv from the machine, or else in a private environment of its own.
+$(VENV)/.uv:
+	@mkdir -p $(VENV)
+	@if command -v uv >/dev/null; then command -v uv > $@; else \
+		$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv && \
+		echo '$(CURDIR)/.uv/bin/uv' > $@; fi
+
+# Made anew only when the lock or the package's metadata changed.
+$(READY): envs/lock.txt pyproject.toml | $(VENV)/.uv
+	@echo "setting up $(VENV) from envs/lock.txt"
+	@uv=$$(cat $(VENV)/.uv); \
+	test -x $(BIN)/python || $$uv venv --quiet --allow-existing --python $(PYTHON) $(VENV); \
+	$$uv pip sync --quiet --python $(VENV) --require-hashes envs/lock.txt; \
+	$$uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation --editable .
+	@touch $@

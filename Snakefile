@@ -1,0 +1,43 @@
+"""Topograph: from networks to loss landscapes, their topology, trajectories and a report.
+
+Where things lie (results/README.md has the columns):
+
+    results/<study>/<stage>/<run>/<analysis>.<ext>    with a .manifest.json beside each
+    results/<study>/scratch/<run>/                    work in progress, safe to delete when idle
+    reports/<study>/figures/<figure>.html .svg .pdf   and index.html above them
+
+Start it with make, which names the profile: a bare `snakemake` reruns on touched sources.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+if not config:
+
+    configfile: "config/study.yaml"
+
+
+container: "envs/topograph.sif"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/landscape.smk"
+include: "workflow/rules/topology.smk"
+include: "workflow/rules/trajectory.smk"
+include: "workflow/rules/embed.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/study.rst"
+
+
+rule all:
+    """The report site of the study and all that it shows."""
+    default_target: True
+    input:
+        f"{REPORTS}/index.html",

@@ -1,0 +1,56 @@
+"""The study behind this run: its cells, and what each rule asks of them."""
+
+from snakemake.exceptions import WorkflowError
+
+from topograph.config.load import parse_study
+from topograph.config.models import JumpRetrain, Landscape
+from topograph.config.runs import cells, members
+from topograph.data.sources import files_of
+from topograph.foundation.errors import TopographError
+from topograph.foundation.provenance import code_digest
+
+SOURCE = ", ".join(str(path) for path in workflow.configfiles) or "config"
+try:
+    STUDY = parse_study(config, SOURCE)
+    MEMBERS = members(STUDY, SOURCE)
+except TopographError as mistake:
+    raise WorkflowError(str(mistake)) from None
+
+CELLS = cells(MEMBERS)
+ANALYSES = {
+    (member.cell.run, name): analysis
+    for member in MEMBERS
+    for name, analysis in STUDY.experiments[member.experiment].analyses.items()
+}
+RESULTS = f"results/{STUDY.study}"
+REPORTS = f"reports/{STUDY.study}"
+SCRIPTS = "workflow/scripts"
+
+
+wildcard_constraints:
+    run="|".join(CELLS),
+    analysis="|".join(sorted({name for _, name in ANALYSES})) or "none",
+    figure="|".join(STUDY.figures) or "none",
+
+
+def cell_of(wildcards):
+    return CELLS[wildcards.run].to_dict()
+
+
+def analysis_of(wildcards):
+    return ANALYSES[wildcards.run, wildcards.analysis].model_dump()
+
+
+def scratch_of(wildcards):
+    return f"{RESULTS}/scratch/{wildcards.run}"
+
+
+def data_of(wildcards):
+    """Return the files that must be downloaded for a run; most data ship with packages."""
+    data = cell_of(wildcards)["training"].get("data")
+    return files_of(data["target"]) if data else []
+
+
+def code_of(script, *modules):
+    """Return the digest of a script and of every library module that its stage uses."""
+    return code_digest(*modules, adapter=f"{SCRIPTS}/{script}")

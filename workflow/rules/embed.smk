@@ -1,0 +1,40 @@
+"""Maps and homology of trajectories.  OUT: results/<study>/embedding|homology/<run>/<analysis>.*"""
+
+
+rule embed:
+    """Embed all points of a run's trajectories with PHATE."""
+    input:
+        trajectory=rules.jump_retrain.output.trajectory,
+    output:
+        points=f"{RESULTS}/embedding/{{run}}/{{analysis}}.points.parquet",
+        potential=f"{RESULTS}/embedding/{{run}}/{{analysis}}.potential.nc",
+        quality=f"{RESULTS}/embedding/{{run}}/{{analysis}}.quality.parquet",
+    log:
+        f"{RESULTS}/logs/embedding/{{run}}/{{analysis}}.log",
+    params:
+        analysis=analysis_of,
+        code=code_of("embed.py", "topograph.trajectory.analysis"),
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    script:
+        "../scripts/embed.py"
+
+
+rule homology:
+    """Compute the persistent homology of the graph of a run's trajectories."""
+    input:
+        potential=rules.embed.output.potential,
+    output:
+        diagram=f"{RESULTS}/homology/{{run}}/{{analysis}}.diagram.parquet",
+        statistics=f"{RESULTS}/homology/{{run}}/{{analysis}}.statistics.parquet",
+    log:
+        f"{RESULTS}/logs/homology/{{run}}/{{analysis}}.log",
+    params:
+        analysis=analysis_of,
+        code=code_of("homology.py", "topograph.trajectory.analysis"),
+    resources:
+        mem_mb=1000,
+        runtime="1h",
+    script:
+        "../scripts/homology.py"

@@ -1,0 +1,23 @@
+"""Landscapes.  IN: trained weights  OUT: results/<study>/landscape/<run>/<analysis>.nc"""
+
+
+rule sample_landscape:
+    """Find directions and sample the loss around each seed and epoch of a run."""
+    input:
+        data_of,
+        weights=rules.train.output.weights,
+    output:
+        landscape=f"{RESULTS}/landscape/{{run}}/{{analysis}}.nc",
+    log:
+        f"{RESULTS}/logs/landscape/{{run}}/{{analysis}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/landscape/{{run}}/{{analysis}}.tsv"
+    params:
+        cell=cell_of,
+        analysis=analysis_of,
+        code=code_of("sample_landscape.py", "topograph.landscape.analysis"),
+    resources:
+        mem_mb=2000,
+        runtime="4h",
+    script:
+        "../scripts/sample_landscape.py"

@@ -1,0 +1,44 @@
+"""The site.  IN: every figure, the index of runs  OUT: reports/<study>/index.html"""
+
+
+rule index:
+    """Map every run to its experiment, label, parameters and seeds."""
+    output:
+        index=f"{RESULTS}/index.parquet",
+    log:
+        f"{RESULTS}/logs/index.log",
+    params:
+        rows=[
+            {
+                "experiment": member.experiment,
+                "run": member.cell.run,
+                "label": member.label,
+                "parameters": member.parameters,
+                "seeds": list(member.cell.seeds),
+            }
+            for member in MEMBERS
+        ],
+        code=code_of("index.py"),
+    localrule: True
+    script:
+        "../scripts/index.py"
+
+
+rule site:
+    """Build the static site of the study."""
+    input:
+        figures=expand(rules.figure.output, figure=STUDY.figures),
+        index=rules.index.output.index,
+        metrics=expand(rules.train.output.metrics, run=CELLS),
+    output:
+        site=f"{REPORTS}/index.html",
+    log:
+        f"{RESULTS}/logs/site.log",
+    params:
+        study=STUDY.study,
+        config=SOURCE,
+        figures=list(STUDY.figures),
+        code=code_of("site.py", "topograph.report.site"),
+    localrule: True
+    script:
+        "../scripts/site.py"

@@ -1,0 +1,24 @@
+"""Jump and retrain.  IN: trained weights  OUT: results/<study>/trajectory/<run>/<analysis>.nc"""
+
+
+rule jump_retrain:
+    """Jump from the trained weights along random rays and retrain from each point."""
+    input:
+        data_of,
+        weights=rules.train.output.weights,
+    output:
+        trajectory=f"{RESULTS}/trajectory/{{run}}/{{analysis}}.nc",
+    log:
+        f"{RESULTS}/logs/trajectory/{{run}}/{{analysis}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/trajectory/{{run}}/{{analysis}}.tsv"
+    params:
+        cell=cell_of,
+        analysis=analysis_of,
+        scratch=scratch_of,
+        code=code_of("jump_retrain.py", "topograph.trajectory.jump_retrain"),
+    resources:
+        mem_mb=3000,
+        runtime="8h",
+    script:
+        "../scripts/jump_retrain.py"

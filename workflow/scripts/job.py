@@ -1,0 +1,66 @@
+"""What every script of a rule shares: the log, the way a mistake is told, the manifest."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from topograph.foundation.errors import TopographError
+from topograph.foundation.provenance import now, write_manifest
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Run the body of a rule with its output in the log, and write the manifest at the end.
+
+    A TopographError becomes one message at the terminal and a non-zero exit; the traceback is in
+    the log.
+    """
+    started = now()
+    log = Path(snakemake.log.get("text", snakemake.log[0]))
+    terminal = os.dup(2)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+        try:
+            _limit_threads(snakemake.threads)
+            yield
+            _manifest(snakemake, started)
+        except Exception as error:
+            traceback.print_exc()
+            _tell(terminal, snakemake.rule, error, log)
+            sys.exit(1)
+
+
+def _tell(terminal: int, rule: str, error: Exception, log: Path) -> None:
+    cause = str(error) if isinstance(error, TopographError) else f"{type(error).__name__}: {error}"
+    os.write(terminal, f"\n{rule}: {cause}\n  (traceback in {log})\n".encode())
+
+
+def _limit_threads(threads: int) -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _manifest(snakemake: Any, started: str) -> None:
+    torch = sys.modules.get("torch")
+    device = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu"
+    write_manifest(
+        list(snakemake.output),
+        inputs=[path for path in snakemake.input if Path(path).is_file()],
+        parameters=dict(snakemake.params.items()),
+        started=started,
+        command=f"make {snakemake.output[0]}",
+        device=device,
+    )
+
+

@@ -1,0 +1,36 @@
+"""Topograph: loss landscapes of neural networks, their topology, and the studies built on them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# Names are resolved on first use (PEP 562), so that reading a config loads neither torch nor
+# deepxde: the workflow imports this package each time it builds its job graph.
+_PUBLIC = {
+    "Objective": "topograph.objective.objective",
+    "TopographError": "topograph.foundation.errors",
+    "hessian_directions": "topograph.geometry.directions",
+    "hessian_eigenpairs": "topograph.landscape.hessian",
+    "jump_and_retrain": "topograph.trajectory.jump_retrain",
+    "merge_tree": "topograph.topology.merge_tree",
+    "persistence": "topograph.topology.persistence",
+    "phate": "topograph.embedding.phate",
+    "pinn_objective": "topograph.objective.pinn",
+    "profile": "topograph.topology.profile",
+    "quantities": "topograph.topology.quantities",
+    "random_directions": "topograph.geometry.directions",
+    "sample": "topograph.landscape.sampling",
+    "train": "topograph.families.training",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'topograph' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,86 @@
+"""Reading a study file; every mistake becomes one message with file, key path and remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from topograph.config.models import Study
+from topograph.foundation.errors import ConfigError
+
+EXPONENT_WITHOUT_POINT = re.compile(r"^[+-]?\d+[eE][+-]?\d+$")
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and validate one study file.
+
+    Raises ConfigError when it is missing, not YAML, or not a study.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; studies lie in config/") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    return parse_study(content, str(path))
+
+
+def parse_study(content: Any, source: str) -> Study:
+    """Validate the content of a study file; ``source`` names it in errors."""
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise config_error(error, content, source) from error
+
+
+def config_error(error: ValidationError, content: Any, source: str) -> ConfigError:
+    """Turn pydantic's errors into one message, a line for each mistake."""
+    return ConfigError("\n".join(_line(item, content, source) for item in error.errors()))
+
+
+def _line(item: Mapping[str, Any], content: Any, source: str) -> str:
+    missing = item["type"] == "missing"
+    path = _key_path(item["loc"], content, missing)
+    where = f"{source}: {path}: " if path else f"{source}: "
+    message = str(item["msg"])
+    if missing:
+        return f"{where}this key is required"
+    if item["type"] in {"unknown_key", "target", "reference", "analysis"}:
+        return where + message
+    if item["type"] == "union_tag_invalid":
+        context = item["ctx"]
+        return (
+            f"{where}unknown {context['discriminator']} {context['tag']!r}; "
+            f"allowed: {context['expected_tags']}"
+        )
+    if item["type"] == "union_tag_not_found":
+        return f"{where}the key {item['ctx']['discriminator']} is required"
+    return f"{where}{message}, received {item['input']!r}{_yaml_hint(item['input'])}"
+
+
+def _yaml_hint(value: Any) -> str:
+    if isinstance(value, str) and EXPONENT_WITHOUT_POINT.match(value):
+        mantissa, exponent = re.split("[eE]", value)
+        return f" (YAML 1.1 reads {value} as text: write {mantissa}.0e{exponent})"
+    if isinstance(value, bool):
+        return " (YAML 1.1 reads on, off, yes and no as true and false: quote the word)"
+    return ""
+
+
+def _key_path(location: tuple[str | int, ...], content: Any, missing: bool) -> str:
+    """Join the keys that exist in the file; pydantic also names the branches of its unions."""
+    keys: list[str] = []
+    for position, key in enumerate(location):
+        absent = missing and position == len(location) - 1
+        if isinstance(content, Mapping) and (key in content or absent):
+            content = content.get(key)
+            keys.append(str(key))
+        elif isinstance(content, list) and isinstance(key, int) and key < len(content):
+            content = content[key]
+            keys.append(str(key))
+    return ".".join(keys)

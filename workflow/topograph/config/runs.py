@@ -1,0 +1,142 @@
+"""From a study to its cells: grid expansion, run ids, labels."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from topograph.config.load import config_error
+from topograph.config.models import Experiment, Plan, Study, Training
+from topograph.config.targets import signature
+from topograph.foundation.errors import ConfigError, nearest
+from topograph.foundation.provenance import digest
+
+TRAINING = TypeAdapter(Training)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training job: a fully resolved training block and the seeds to train it with."""
+
+    run: str
+    seeds: tuple[int, ...]
+    training: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the cell as builtins, the form in which it reaches a rule or a manifest."""
+        training = self.training.model_dump()
+        return {"run": self.run, "seeds": list(self.seeds), "training": training}
+
+    @staticmethod
+    def from_dict(content: dict[str, Any]) -> Cell:
+        """Rebuild a cell from ``to_dict``."""
+        training = TRAINING.validate_python(content["training"])
+        return Cell(content["run"], tuple(content["seeds"]), training)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A cell as an experiment sees it: its label and the values of the grid axes."""
+
+    experiment: str
+    label: str
+    parameters: dict[str, Any]
+    cell: Cell
+
+
+def members(study: Study, source: str) -> list[Member]:
+    """Return every cell of every experiment, in the order of the file.
+
+    Raises ConfigError, naming ``source`` and the key path, when an axis does not exist or a value
+    is not allowed.
+    """
+    return [
+        member
+        for name, experiment in study.experiments.items()
+        for member in _experiment_members(name, experiment, source)
+    ]
+
+
+def cells(all_members: list[Member]) -> dict[str, Cell]:
+    """Return the distinct cells by run id, with the union of the seeds asked of each."""
+    merged: dict[str, Cell] = {}
+    for member in all_members:
+        cell = member.cell
+        known = merged.get(cell.run)
+        seeds = sorted({*cell.seeds, *(known.seeds if known else ())})
+        merged[cell.run] = replace(cell, seeds=tuple(seeds))
+    return merged
+
+
+def run_id(training: dict[str, Any]) -> str:
+    """Return a readable prefix and ten hex digits of the hash of all that training reads."""
+    subject = training.get("problem") or training["data"]
+    words = [subject["target"], training["model"]["target"]]
+    prefix = "-".join(word.rpartition(":")[2].lower() for word in words)
+    prefix = re.sub(r"[^a-z0-9]+", "-", prefix).strip("-")
+    return f"{prefix if prefix[:1].isalpha() else 'run-' + prefix}-{digest(training, 10)}"
+
+
+def _experiment_members(name: str, experiment: Experiment, source: str) -> Iterator[Member]:
+    where = f"{source}: experiments.{name}"
+    base = experiment.model_dump(exclude=set(Plan.model_fields))
+    for axis in experiment.grid:
+        _check_axis(base, axis, f"{where}.grid")
+    variants = experiment.variants or {"": {}}
+    for (variant, overrides), values in itertools.product(
+        variants.items(), itertools.product(*experiment.grid.values())
+    ):
+        for axis in overrides:
+            _check_axis(base, axis, f"{where}.variants.{variant}")
+        point = dict(zip(experiment.grid, values, strict=True))
+        training = copy.deepcopy(base)
+        for axis, value in {**overrides, **point}.items():
+            _set(training, axis, value)
+        try:
+            resolved = TRAINING.validate_python(training)
+        except ValidationError as error:
+            raise config_error(error, training, where) from error
+        cell = Cell(run_id(resolved.model_dump()), tuple(experiment.seeds), resolved)
+        parameters = ({"variant": variant} if variant else {}) | point
+        yield Member(name, _label(variant, point), parameters, cell)
+
+
+def _label(variant: str, point: dict[str, Any]) -> str:
+    parts = [variant] if variant else []
+    parts += [f"{axis.rpartition('.')[2].replace('_', ' ')} {v}" for axis, v in point.items()]
+    return ", ".join(parts) or "default"
+
+
+def _axes(training: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in training.items():
+        path = f"{prefix}{key}"
+        if key == "kwargs":
+            kind = prefix.rstrip(".")
+            found = signature(kind, training["target"])
+            yield from (f"{path}.{name}" for name in {*value, *(found[0] if found else ())})
+        elif isinstance(value, dict):
+            yield from _axes(value, f"{path}.")
+        else:
+            yield path
+
+
+def _check_axis(training: dict[str, Any], axis: str, where: str) -> None:
+    allowed = sorted(set(_axes(training)) - {"family"})
+    if axis in allowed:
+        return
+    raise ConfigError(
+        f"{where}: no axis {axis!r}{nearest(axis, allowed)}; allowed: {', '.join(allowed)}"
+    )
+
+
+def _set(training: dict[str, Any], axis: str, value: Any) -> None:
+    *parents, last = axis.split(".")
+    for parent in parents:
+        training = training[parent]
+    training[last] = value

@@ -1,0 +1,1 @@
+"""Data sets as tensors: what ships with packages, and checksummed downloads."""

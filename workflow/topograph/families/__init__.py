@@ -1,0 +1,1 @@
+"""Families of models: how each is built, trained, resumed and turned into an objective."""

@@ -1,0 +1,209 @@
+"""Classifiers and segmentation networks: training by epochs, resumed from the last one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from topograph.config.models import Adam, Landscape, Sgd, SupervisedTraining
+from topograph.data.dataset import Dataset
+from topograph.families.build import build, build_model
+from topograph.families.result import SeedResult, load_state, state_arrays
+from topograph.foundation.seeds import derive_seed
+from topograph.foundation.storage import read_weights, write_weights
+from topograph.objective.objective import Objective
+
+EVALUATION_BATCH = 512
+
+
+def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedResult:
+    """Train one seed, leaving a checkpoint in ``scratch`` after each epoch.
+
+    The order and the augmentation of an epoch depend on (seed, epoch) alone, so a run resumed
+    from a checkpoint equals an uninterrupted one bit for bit. Stops when the loss is not finite.
+    """
+    dataset: Dataset = build("data", training.data)
+    model = build_model(training.model, seed)
+    optimiser = make_optimiser(model, training.optimiser)
+    schedule = training.schedule
+    weights = {0: state_arrays(model)}
+    history = [{"epoch": 0.0, **evaluate(model, dataset)}]
+    done, history = _resume(model, optimiser, scratch, weights, history)
+    for epoch in range(done + 1, schedule.epochs + 1):
+        drops = sum(epoch >= milestone for milestone in schedule.milestones)
+        set_learning_rate(optimiser, training.optimiser.learning_rate * schedule.factor**drops)
+        train_epoch(model, optimiser, dataset, schedule.batch, derive_seed(seed, "epoch", epoch))
+        history.append({"epoch": float(epoch), **evaluate(model, dataset)})
+        weights[epoch] = state_arrays(model)
+        _checkpoint(optimiser, scratch, epoch, weights[epoch], history)
+        if not np.isfinite(history[-1]["train_loss"]):
+            break
+    last = history[-1]
+    diverged = float(not np.isfinite(last["train_loss"]))
+    metrics = {"diverged": diverged, **{k: v for k, v in last.items() if k != "epoch"}}
+    if schedule.keep == "last":
+        weights = {epoch: weights[epoch] for epoch in (max(weights),)}
+    return SeedResult(weights, history, {**metrics, **_intersection_over_union(model, dataset)})
+
+
+def make_optimiser(model: nn.Module, settings: Sgd | Adam) -> torch.optim.Optimizer:
+    """Return torch's optimiser over all parameters, decay on each of them."""
+    parameters = model.parameters()
+    if isinstance(settings, Sgd):
+        return torch.optim.SGD(
+            parameters,
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+    return torch.optim.Adam(
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of every parameter group."""
+    for group in optimiser.param_groups:
+        group["lr"] = value
+
+
+def train_epoch(
+    model: nn.Module, optimiser: torch.optim.Optimizer, dataset: Dataset, batch: int, seed: int
+) -> None:
+    """Run one epoch of cross-entropy over shuffled, augmented batches, all drawn from ``seed``."""
+    generator = torch.Generator().manual_seed(seed)
+    model.train()
+    order = torch.randperm(len(dataset.train_inputs), generator=generator)
+    for chosen in order.split(batch):
+        inputs, targets = dataset.train_inputs[chosen], dataset.train_targets[chosen]
+        if dataset.augmentation is not None:
+            inputs = dataset.augmentation(inputs, generator)
+        optimiser.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        optimiser.step()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, dataset: Dataset) -> dict[str, float]:
+    """Return mean loss and accuracy, without augmentation, on the training and the test set."""
+    model.eval()
+    found = {}
+    splits = {
+        "train": (dataset.train_inputs, dataset.train_targets),
+        "test": (dataset.test_inputs, dataset.test_targets),
+    }
+    for split, (inputs, targets) in splits.items():
+        outputs = logits(model, inputs)
+        found[f"{split}_loss"] = float(F.cross_entropy(outputs, targets))
+        found[f"{split}_accuracy"] = float(accuracy(outputs, targets))
+    return found
+
+
+@torch.no_grad()
+def logits(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Return outputs for inputs of any length, in batches."""
+    return torch.cat([model(part) for part in inputs.split(EVALUATION_BATCH)])
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of examples, or of pixels, whose largest logit is the target's."""
+    return (outputs.argmax(dim=1) == targets).to(outputs.dtype).mean()
+
+
+def _intersection_over_union(model: nn.Module, dataset: Dataset) -> dict[str, float]:
+    """Return the test IoU of each class for segmentation, nothing for classification."""
+    if dataset.test_targets.ndim < 3:
+        return {}
+    model.eval()
+    predicted, targets = logits(model, dataset.test_inputs).argmax(dim=1), dataset.test_targets
+    scores = {}
+    for index, name in enumerate(dataset.classes):
+        inside, truth = predicted == index, targets == index
+        union = float((inside | truth).sum())
+        scores[f"iou_{name.replace(' ', '_')}"] = float((inside & truth).sum()) / max(union, 1.0)
+    return scores
+
+
+def _checkpoint(
+    optimiser: torch.optim.Optimizer,
+    scratch: Path,
+    epoch: int,
+    state: Mapping[str, np.ndarray],
+    history: list[dict[str, float]],
+) -> None:
+    tensors = {f"model/{name}": value for name, value in state.items()}
+    for index, entries in optimiser.state_dict()["state"].items():
+        for key, value in entries.items():
+            if value is not None:
+                tensors[f"optimiser/{index}/{key}"] = torch.as_tensor(value).numpy()
+    write_weights(scratch / f"epoch-{epoch:04d}.safetensors", tensors, {"history": json.dumps(history)})
+
+
+def _resume(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scratch: Path,
+    weights: dict[int, dict[str, np.ndarray]],
+    history: list[dict[str, float]],
+) -> tuple[int, list[dict[str, float]]]:
+    """Load the checkpoints of ``scratch``; return the last epoch done and its history."""
+    checkpoints = sorted(scratch.glob("epoch-*.safetensors"))
+    if not checkpoints:
+        return 0, history
+    for path in checkpoints:
+        state, header = read_weights(path, "model/")
+        weights[int(path.stem.partition("-")[2])] = state
+    load_state(model, state)
+    entries: dict[int, dict[str, Tensor]] = {}
+    for name, value in read_weights(path, "optimiser/")[0].items():
+        index, key = name.split("/")
+        entries.setdefault(int(index), {})[key] = torch.from_numpy(value)
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": entries, "param_groups": groups})
+    return max(weights), json.loads(header["history"])
+
+
+def predict(
+    training: SupervisedTraining, states: Mapping[int, Mapping[str, np.ndarray]]
+) -> xr.Dataset:
+    """Return predicted(seed, example[, y, x]), target and, for segmentation, the test images."""
+    dataset: Dataset = build("data", training.data)
+    classes = []
+    for state in states.values():
+        model = load_state(build_model(training.model, 0), state).eval()
+        classes.append(logits(model, dataset.test_inputs).argmax(dim=1).numpy().astype(np.int16))
+    dims = ("example", "y", "x")[: dataset.test_targets.ndim]
+    found = xr.Dataset(
+        {
+            "predicted": (("seed", *dims), np.stack(classes)),
+            "target": (dims, dataset.test_targets.numpy().astype(np.int16)),
+        },
+        coords={"seed": list(states)},
+        attrs={"classes": list(dataset.classes)},
+    )
+    if len(dims) == 3:
+        found["image"] = (dims, dataset.test_inputs[:, 0].numpy())
+    return found
+
+
+def objective(
+    training: SupervisedTraining, state: Mapping[str, np.ndarray], analysis: Landscape
+) -> Objective:
+    """Return the mean cross-entropy on training examples, evenly spaced over the set.
+
+    Without augmentation and without the decay term: the data loss that the papers plot.
+    """
+    dataset: Dataset = build("data", training.data)
+    model = load_state(build_model(training.model, 0), state)
+    total = len(dataset.train_inputs)
+    wanted = min(analysis.examples or total, total)
+    chosen = torch.linspace(0, total - 1, wanted).round().long()
+    batch = (dataset.train_inputs[chosen], dataset.train_targets[chosen])
+    return Objective.from_model(model, F.cross_entropy, batch, metrics={"accuracy": accuracy})

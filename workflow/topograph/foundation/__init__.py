@@ -1,0 +1,1 @@
+"""What every other module stands on: errors, seeds, progress, atomic files, provenance."""

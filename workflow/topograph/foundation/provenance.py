@@ -1,0 +1,155 @@
+"""Where a result came from: digests of code and files, and the manifest beside every output."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from topograph.foundation.storage import write_json
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("torch", "deepxde", "numpy", "scipy", "gudhi", "numba", "snakemake", "topograph")
+
+
+def canonical_json(content: Any) -> str:
+    """Return JSON that is equal exactly when the content is: sorted keys, floats by repr."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(content: Any, length: int = 12) -> str:
+    """Return the first hex digits of the SHA-256 of JSON-like content."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:length]
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_digest(*modules: str, adapter: str | Path | None = None) -> str:
+    """Return 12 hex digits that change when code that the modules use changes.
+
+    Hashes the syntax trees, without docstrings, of the modules and of every topograph module that
+    they import, by path and never by import, so comments and formatting change nothing and torch
+    is not loaded. ``adapter`` is the script that calls them.
+    """
+    pending = list(modules)
+    seen: dict[str, str] = {}
+    while pending:
+        name = pending.pop()
+        path = _module_path(name)
+        if path is None or name in seen:
+            continue
+        tree = _tree_without_docstrings(path)
+        seen[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+        pending += [name.rpartition(".")[0], *_imports(tree, name, path.name == "__init__.py")]
+    if adapter is not None:
+        dump = ast.dump(_tree_without_docstrings(Path(adapter)))
+        seen[Path(adapter).name] = hashlib.sha256(dump.encode()).hexdigest()
+    return digest(sorted(seen.items()))
+
+
+def _module_path(name: str) -> Path | None:
+    if name.split(".")[0] != "topograph":
+        return None
+    base = PACKAGE_ROOT.joinpath(*name.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _tree_without_docstrings(path: Path) -> ast.Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return tree
+
+
+def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterable[str]:
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
+            target = ".".join(part for part in (base, node.module) if part)
+            yield target
+            yield from (f"{target}.{alias.name}" for alias in node.names)
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide numbers, without importing them."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit(root: Path) -> str:
+    """Return the checked-out commit, with ``-dirty`` for uncommitted changes, or ``unknown``."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def write_manifest(
+    outputs: Iterable[str | Path],
+    *,
+    inputs: Iterable[str | Path],
+    parameters: Mapping[str, Any],
+    started: str,
+    command: str,
+    device: str,
+) -> Path:
+    """Write ``<first output's stem>.manifest.json`` beside the first output and return its path.
+
+    ``parameters`` holds the resolved cell, seeds, analysis and code digest. Files are listed with
+    their SHA-256, so that a result copied elsewhere can still be checked against its inputs.
+    """
+    listed = [Path(path) for path in outputs]
+    lock = PACKAGE_ROOT.parent / "envs" / "lock.txt"
+    manifest = {
+        "outputs": {str(path): file_digest(path) for path in listed},
+        "inputs": {str(path): file_digest(path) for path in inputs},
+        "parameters": dict(parameters),
+        "command": command,
+        "commit": git_commit(PACKAGE_ROOT.parent),
+        "lock": file_digest(lock) if lock.is_file() else "unknown",
+        "versions": installed_versions(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": device,
+        "started": started,
+        "ended": now(),
+    }
+    target = manifest_path(listed[0])
+    write_json(target, manifest)
+    return target
+
+
+def manifest_path(output: str | Path) -> Path:
+    """Return where the manifest of an output lies: its name up to the last dot, then the suffix."""
+    return Path(output).with_suffix(".manifest.json")

@@ -1,0 +1,179 @@
+"""Files: every write is atomic, every read says which file is broken and how to remake it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from topograph.foundation.errors import DataError, TopographError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+NOT_WRITABLE = {errno.EACCES, errno.EROFS, errno.EPERM}
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` and rename it into place when the block succeeds.
+
+    Raises TopographError when the disk is full or the folder cannot be written; whatever stood at
+    ``path`` before is then still there.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        # mkstemp makes private files; results are meant to be read like any other file.
+        temporary.chmod(0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _write_error(target, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _write_error(target: Path, error: OSError) -> Exception:
+    if error.errno in NO_SPACE:
+        return TopographError(
+            f"the disk is full: {target} was not written and nothing else was lost; "
+            "free some space and run the same command again"
+        )
+    if error.errno in NOT_WRITABLE:
+        return TopographError(
+            f"cannot write {target}: {error.strerror}; make its folder writable and run again"
+        )
+    return error
+
+
+def _broken(path: str | Path, kind: str, error: Exception) -> DataError:
+    return DataError(
+        f"{path} is truncated or not a {kind} file ({error}); remake it: rm {path} && make {path}"
+    )
+
+
+def require(path: str | Path) -> Path:
+    """Return ``path`` if the file is there; raise DataError naming the command that makes it."""
+    if not Path(path).is_file():
+        raise DataError(f"{path} does not exist; make it: make {path}")
+    return Path(path)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON with sorted keys; NaN becomes null, so that every reader accepts the file."""
+    with atomic(path) as temporary:
+        text = json.dumps(_without_nan(content), indent=1, sort_keys=True, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple | np.ndarray):
+        return [_without_nan(value) for value in content]
+    if isinstance(content, np.generic):
+        content = content.item()
+    if isinstance(content, float) and not np.isfinite(content):
+        return None
+    return content
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON; raise DataError when the file is missing or broken."""
+    try:
+        return json.loads(require(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise _broken(path, "JSON", error) from error
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a long-form table as Parquet."""
+    with atomic(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a Parquet table; raise DataError when the file is missing or broken."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(require(path))
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise _broken(path, "Parquet", error) from error
+
+
+def write_dataset(path: str | Path, dataset: xr.Dataset) -> None:
+    """Write an xarray dataset as NetCDF4, floats compressed."""
+    encoding = {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in dataset.data_vars.items()
+        if variable.dtype.kind == "f" and variable.ndim
+    }
+    with atomic(path) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+
+
+def read_dataset(path: str | Path) -> xr.Dataset:
+    """Load a NetCDF4 file into memory; raise DataError when it is missing or broken."""
+    import xarray as xr
+
+    try:
+        with xr.open_dataset(require(path), engine="h5netcdf") as dataset:
+            return dataset.load()
+    except (OSError, KeyError) as error:
+        raise _broken(path, "NetCDF", error) from error
+
+
+def write_weights(
+    path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> None:
+    """Write arrays named ``seed/epoch/parameter`` as safetensors with a header of strings."""
+    from safetensors.numpy import save_file
+
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    with atomic(path) as temporary:
+        try:
+            save_file(contiguous, temporary, metadata=dict(metadata))
+        except Exception as error:
+            # safetensors reports the operating system's error as text of its own exception.
+            if "No space left" in str(error):
+                raise OSError(errno.ENOSPC, "no space left on device") from error
+            raise
+
+
+def read_weights(
+    path: str | Path, prefix: str = ""
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read the arrays whose names start with ``prefix`` (taken off) and the header.
+
+    Raises DataError when the file is missing, truncated, or holds no such name.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(require(path), framework="np") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]
+            tensors = {name[len(prefix) :]: file.get_tensor(name) for name in names}
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise _broken(path, "safetensors", error) from error
+    if not tensors:
+        raise DataError(f"{path} holds no weights under {prefix!r}; remake it: make {path}")
+    return tensors, metadata

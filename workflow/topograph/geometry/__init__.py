@@ -1,0 +1,1 @@
+"""Flat parameter vectors, Gram matrices, principal components and directions."""

@@ -1,0 +1,1 @@
+"""Landscapes: curvature at the centre and losses on grids around it."""

@@ -1,0 +1,142 @@
+"""Eigenpairs of the Hessian: scipy's Lanczos on forward-over-reverse products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from torch import Tensor
+from torch.func import grad, jvp
+
+from topograph.foundation.errors import TopographError, unknown_name
+from topograph.geometry.vectors import flatten, unflatten
+from topograph.objective.objective import Objective
+
+WHICH = {"magnitude": "LM", "largest": "LA", "smallest": "SA"}
+MAX_RESTARTS = 40
+
+
+class Eigenpairs(NamedTuple):
+    """k eigenpairs: values (k,), unit vectors by name (k, ...), residual norms (k,).
+
+    ``products`` counts the Hessian-vector products spent.
+    """
+
+    values: np.ndarray
+    vectors: dict[str, Tensor]
+    residuals: np.ndarray
+    products: int
+    objective: Objective
+
+
+def hessian_eigenpairs(
+    objective: Objective,
+    k: int,
+    *,
+    which: str = "magnitude",
+    seed: int = 0,
+    tolerance: float = 1e-4,
+    dtype: str = "float32",
+) -> Eigenpairs:
+    """Return k eigenpairs of the loss Hessian at the centre, sorted as ``which`` asks.
+
+    ``magnitude`` sorts by |lambda|, largest first. Lanczos finds one vector of a multiple
+    eigenvalue, so it is repeated on the orthogonal complement until nothing there outranks the
+    k-th. ``residuals`` are ||H v - lambda v||; ``tolerance`` is relative to |lambda|. Raises
+    TopographError for k out of range or when Lanczos does not converge.
+    """
+    if which not in WHICH:
+        raise unknown_name("which", which, WHICH)
+    product, size = _hessian_product(objective, getattr(torch, dtype))
+    if not 1 <= k < size:
+        raise TopographError(f"k is {k}; allowed: 1 to {size - 1}, one less than the parameters")
+    counted = _Counted(product)
+    draw = np.random.default_rng(seed)
+    values, vectors = _lanczos(counted, size, k, which, tolerance, draw, np.empty((size, 0)))
+    while True:
+        rest, found = _lanczos(counted, size, 1, which, tolerance, draw, vectors)
+        order = _rank(values, which)
+        if _score(rest, which)[0] <= _score(values[order[k - 1 : k]], which)[0] * (1 + 1e-3):
+            break
+        values = np.concatenate([values, rest])
+        vectors, _ = np.linalg.qr(np.hstack([vectors, found]))
+    order = _rank(values, which)[:k]
+    values, vectors = values[order], vectors[:, order]
+    residuals = [np.linalg.norm(product(v) - e * v) for e, v in zip(values, vectors.T, strict=True)]
+    center = objective.at(getattr(torch, dtype)).center
+    stacked = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(getattr(torch, dtype))
+    return Eigenpairs(
+        values, unflatten(stacked, center), np.array(residuals), counted.products, objective
+    )
+
+
+def _hessian_product(
+    objective: Objective, dtype: torch.dtype
+) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+    center, terms = objective.at(dtype)
+    gradient = grad(lambda parameters: terms(parameters)["loss"])
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        tangent = unflatten(torch.from_numpy(vector).to(dtype), center)
+        _, result = jvp(gradient, (center,), (tangent,))
+        return flatten(result).double().numpy()
+
+    return product, flatten(center).numel()
+
+
+class _Counted:
+    def __init__(self, product: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._product, self.products = product, 0
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        self.products += 1
+        return self._product(np.ascontiguousarray(vector.reshape(-1)))
+
+
+def _lanczos(
+    product: _Counted,
+    size: int,
+    k: int,
+    which: str,
+    tolerance: float,
+    draw: np.random.Generator,
+    known: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run Lanczos on the complement of the orthonormal columns ``known`` (size, m)."""
+
+    def deflated(vector: np.ndarray) -> np.ndarray:
+        vector = vector.reshape(-1)
+        inside = vector - known @ (known.T @ vector)
+        result = product(inside)
+        return result - known @ (known.T @ result)
+
+    operator = LinearOperator((size, size), matvec=deflated, dtype=np.float64)
+    start = draw.standard_normal(size)
+    subspace = min(size, max(2 * k + 2, 12))
+    try:
+        values, vectors = eigsh(
+            operator,
+            k,
+            which=WHICH[which],
+            v0=start - known @ (known.T @ start),
+            ncv=subspace,
+            tol=tolerance,
+            maxiter=MAX_RESTARTS * max(k, 1),
+        )
+    except ArpackNoConvergence as error:
+        raise TopographError(
+            f"Lanczos found {len(error.eigenvalues)} of {k} eigenpairs to relative tolerance "
+            f"{tolerance}; raise the tolerance or ask for fewer"
+        ) from error
+    return values, vectors
+
+
+def _score(values: np.ndarray, which: str) -> np.ndarray:
+    return {"magnitude": np.abs(values), "largest": values, "smallest": -values}[which]
+
+
+def _rank(values: np.ndarray, which: str) -> np.ndarray:
+    return np.argsort(-_score(values, which), kind="stable")

@@ -1,0 +1,1 @@
+"""The loss as a function of the parameter vector, one point or many at a time."""

@@ -1,0 +1,1 @@
+"""Pictures drawn from stored tables: one module for each kind."""

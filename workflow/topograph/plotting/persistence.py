@@ -1,0 +1,55 @@
+"""Persistence diagrams."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+
+from topograph.plotting.style import COLOURS
+
+_MARGIN = 0.06
+
+
+def draw_diagram(axes: Axes, pairs: pd.DataFrame, *, size: float = 14.0) -> list[PathCollection]:
+    """Draw birth against death from a table of pairs; return one artist per dimension and kind.
+
+    `pairs` has columns birth and death and, where there are several dimensions, dim; `size` is the
+    area of a mark in square points. Essential pairs are triangles on the line at infinity. The
+    diagonal and the axes' equal scale show persistence as distance.
+    """
+    dims = pairs["dim"].to_numpy() if "dim" in pairs else np.zeros(len(pairs), dtype=int)
+    birth, death = pairs["birth"].to_numpy(), pairs["death"].to_numpy()
+    essential = np.isinf(death)
+    low, high = _limits(birth, death[~essential])
+    axes.plot([low, high], [low, high], color="0.6", linewidth=0.8, zorder=1)
+    infinity = low if np.any(death == -np.inf) else high
+    if essential.any():
+        axes.axhline(infinity, color="0.6", linewidth=0.8, linestyle="--", zorder=1)
+    artists = []
+    for dim in np.unique(dims):
+        for kind, marker in ((False, "o"), (True, "^")):
+            chosen = (dims == dim) & (essential == kind)
+            if chosen.any():
+                y = np.full(chosen.sum(), infinity) if kind else death[chosen]
+                name = f"H{dim}, essential" if kind else f"H{dim}"
+                colour = COLOURS[dim % len(COLOURS)]
+                artists.append(
+                    axes.scatter(
+                        birth[chosen], y, s=size, c=colour, marker=marker, label=name, zorder=2
+                    )
+                )
+    axes.set(xlabel="birth", ylabel="death", aspect="equal")
+    if artists:
+        axes.legend(loc="lower right")
+    return artists
+
+
+def _limits(birth: np.ndarray, death: np.ndarray) -> tuple[float, float]:
+    """Ends of the diagonal: the range of all finite values and a margin for the top line."""
+    values = np.concatenate([birth, death])
+    if values.size == 0:
+        return 0.0, 1.0
+    margin = _MARGIN * (np.ptp(values) or 1.0)
+    return float(values.min() - margin), float(values.max() + margin)

@@ -1,0 +1,92 @@
+"""Pictures of topological landscape profiles and merge trees."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.colors import Colormap, Normalize
+
+from topograph.foundation.errors import TopographError
+from topograph.plotting.style import BACKGROUND, LOSS_COLOURS, MINIMUM, SADDLE
+
+
+class ProfileArtists(NamedTuple):
+    """What `draw_profile` drew: the filled outlines, the minima and the saddles."""
+
+    basins: PolyCollection
+    minima: PathCollection
+    saddles: PathCollection
+
+
+def draw_profile(
+    axes: Axes,
+    table: pd.DataFrame,
+    marks: pd.DataFrame,
+    *,
+    norm: Normalize | None = None,
+    cmap: str | Colormap = LOSS_COLOURS,
+    log: bool = False,
+) -> ProfileArtists:
+    """Draw a profile from the tables of `Profile.table()` and `Profile.marks()`.
+
+    Basins are coloured by their mean loss (darker is lower, scaled by `norm` to share it between
+    panels), minima are red dots, saddles orange; x counts vertices, y is the loss, on a
+    logarithmic axis with `log`. Raises TopographError where `log` meets a loss of 0 or less.
+    Source: profiles paper, arXiv 2411.12136, figure 2C.
+    """
+    lowest = table["y"].min()
+    if log and lowest <= 0:
+        raise TopographError(
+            f"the lowest loss of the profile is {lowest:g}; a logarithmic axis needs losses "
+            "above 0. Draw it with log=False"
+        )
+    axes.set_facecolor(BACKGROUND)
+    axes.set(xlabel="grid points", ylabel="loss", yscale="log" if log else "linear")
+    basins = _basins(axes, table, norm, cmap)
+    is_saddle = marks["kind"] == "saddle"
+    minima = _dots(axes, marks[~is_saddle], MINIMUM, "minimum", zorder=4)
+    saddles = _dots(axes, marks[is_saddle], SADDLE, "saddle", zorder=3)
+    axes.autoscale_view()
+    return ProfileArtists(basins, minima, saddles)
+
+
+def draw_tree(axes: Axes, lines: pd.DataFrame) -> LineCollection:
+    """Draw a merge tree from the table of `Profile.tree_lines()`: segments x0, y0, x1, y1.
+
+    Drawn on the axes of a profile, it lies over it; y is the loss.
+    """
+    segments = lines[["x0", "y0", "x1", "y1"]].to_numpy().reshape(-1, 2, 2)
+    artist = LineCollection(list(segments), colors="0.15", linewidths=0.8, zorder=2)
+    axes.add_collection(artist)
+    axes.autoscale_view()
+    return artist
+
+
+def _basins(
+    axes: Axes, table: pd.DataFrame, norm: Normalize | None, cmap: str | Colormap
+) -> PolyCollection:
+    first = np.flatnonzero(np.diff(table["arc"].to_numpy(), prepend=-1))
+    outlines = np.split(table[["x", "y"]].to_numpy(), first[1:])
+    artist = PolyCollection(outlines, cmap=cmap, norm=norm, edgecolors="face", linewidths=0.3)
+    artist.set_array(table["mean_loss"].to_numpy()[first])
+    axes.add_collection(artist)
+    return artist
+
+
+def _dots(
+    axes: Axes, marks: pd.DataFrame, colour: str, label: str, *, zorder: int
+) -> PathCollection:
+    return axes.scatter(
+        marks["x"],
+        marks["y"],
+        s=16,
+        color=colour,
+        edgecolors="white",
+        linewidths=0.4,
+        label=label,
+        zorder=zorder,
+    )

@@ -1,0 +1,1 @@
+"""Differential equations: points, conditions and one residual that training and sampling share."""

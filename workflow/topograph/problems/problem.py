@@ -1,0 +1,48 @@
+"""What a physics-informed problem provides, and the derivatives that its residual may ask for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+
+class Solution(Protocol):
+    """A network's output at some points, able to differentiate itself by the inputs."""
+
+    value: Any
+
+    def along(self, **direction: float) -> Any:
+        """Return the directional derivative, (points, 1), for named inputs and their weights."""
+
+
+class Points(NamedTuple):
+    """The fixed training points of a problem with inputs (x, t).
+
+    initial (N_u, 2) with values (N_u, 1); left and right (N_b, 2), pairs that must agree;
+    collocation (N_f, 2), where the residual is averaged. All float32.
+    """
+
+    initial: np.ndarray
+    values: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    collocation: np.ndarray
+
+
+class Problem(Protocol):
+    """An evolution equation on an interval with periodic ends."""
+
+    variables: tuple[str, ...]
+
+    def points(self) -> Points:
+        """Return the training points, the same at every call."""
+
+    def residual(self, u: Solution) -> Any:
+        """Return the equation's left side minus its right side, (points, 1)."""
+
+    def grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the axes x and t on which errors are measured."""
+
+    def exact(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return the true solution."""

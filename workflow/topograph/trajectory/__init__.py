@@ -1,0 +1,1 @@
+"""Jump-and-retrain trajectories: where they go, and the homology of the points they visit."""
