@@ -37,7 +37,8 @@ report: "workflow/report/study.rst"
 
 
 rule all:
-    """The report site of the study and all that it shows."""
+    """The report site of the study, and every analysis that its file asks for."""
     default_target: True
     input:
         f"{REPORTS}/index.html",
+        all_analyses(),

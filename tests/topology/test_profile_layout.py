@@ -153,7 +153,7 @@ def test_tree_lines_join_stems_at_saddles() -> None:
     shape = profile(merge_tree([0.0, 1, 5, 2, 6], "axis"))
     lines = shape.tree_lines().to_numpy().tolist()
     stems = [[2, 0, 2, 5], [3.5, 2, 3.5, 5], [2.5, 5, 2.5, 6]]
-    assert lines == stems + [[2, 5, 2.5, 5], [3.5, 5, 2.5, 5]]
+    assert lines == [*stems, [2, 5, 2.5, 5], [3.5, 5, 2.5, 5]]
     marks = shape.marks()
     assert marks[["x", "y"]].to_numpy().tolist() == [[2, 0], [3.5, 2], [2.5, 5]]
     assert marks["vertex"].tolist() == [0, 3, 2]

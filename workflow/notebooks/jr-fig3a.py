@@ -1,0 +1,137 @@
+# %% [markdown]
+# Jumps from three networks, each retrained: do they return? Distances in parameter space first,
+# then PHATE maps and the homology of the trajectory graphs (Horoi et al. 2022, Figures 2d-f, 3A).
+
+# %% tags=["parameters"]
+results = ""
+analysis = ""
+runs = []
+title = ""
+output = ""
+
+# %%
+import itertools
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from topograph.comparison.paired import paired_difference
+from topograph.plotting.persistence import draw_diagram
+from topograph.plotting.style import figure_style
+from topograph.plotting.trajectory import draw_embedding, draw_returns
+from topograph.report.figure import publish
+from topograph.report.results import Results, captioned, spread
+
+data = Results(results, analysis, runs)
+metrics = data.training("metrics")
+points, quality = data.table("embedding", "points"), data.table("embedding", "quality")
+diagrams, homology = data.table("homology", "diagram"), data.table("homology", "statistics")
+trajectories = {run: data.dataset("trajectory", run) for run in data.labels}
+
+# %%
+scores = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
+trained = metrics.groupby("run", sort=False)[scores].agg(spread).rename(index=data.labels).T
+captioned(trained, "The trained networks: mean and range over training seeds.")
+
+# %%
+# Networks with random labels have another test set and are left out.
+correct = {
+    run: (u["predicted"] == u["target"]).values.astype(float)
+    for run in data.labels
+    for u in [data.predictions(run)]
+}
+targets = {run: data.predictions(run)["target"].values for run in data.labels}
+differences = pd.DataFrame(
+    [
+        {
+            "first": data.labels[a],
+            "second": data.labels[b],
+            **paired_difference(correct[a], correct[b])._asdict(),
+            "test images": correct[a].shape[1],
+        }
+        for a, b in itertools.combinations(data.labels, 2)
+        if (targets[a] == targets[b]).all()
+    ]
+)
+captioned(
+    differences,
+    "Do the networks differ? Accuracy on the same test images, averaged over training seeds; "
+    "standard error over images, p by flipping signs.",
+)
+
+# %%
+names = ["relative_distance", "cosine", "back"]
+frames = {run: found[names].to_dataframe().reset_index() for run, found in trajectories.items()}
+returns = pd.concat([frame.assign(run=data.labels[run]) for run, frame in frames.items()])
+last = returns[returns["epoch"] == returns["epoch"].max()]
+captioned(
+    last.groupby(["run", "step"], sort=False)[names].agg(spread),
+    f"Return statistics after {last['epoch'].max()} epochs, mean and range over random rays: "
+    "distance from the trained weights relative to the jump; cosine of the offset to the jump; "
+    "cosine of the way travelled to the way back.",
+)
+
+# %%
+captioned(
+    quality.set_index("run").rename(index=data.labels).T,
+    "Quality of the maps: power t, share of saturated potentials, trustworthiness against the "
+    "distances embedded, connected components of the kernel graph at several knn.",
+)
+
+# %%
+captioned(
+    homology.set_index("run").rename(index=data.labels).T,
+    "The graphs behind the diagrams. The published total kills essential classes at the largest "
+    "loss, so it is about the number of components times the squared range of the losses.",
+)
+
+# %%
+with figure_style():
+    size = (2.6 * len(data.runs), 7.8)
+    figure, panels = plt.subplots(3, len(data.runs), figsize=size, squeeze=False)
+    for column, (run, label) in enumerate(data.labels.items()):
+        top, middle, bottom = panels[:, column]
+        draw_returns(top, frames[run])
+        top.set_title(label)
+        top.set_ylabel("distance / jump" if column == 0 else "")
+        shown = points[points["run"] == run].dropna(subset=["x"])
+        if len(shown):
+            draw_embedding(middle, shown)
+            for points_drawn in draw_diagram(bottom, diagrams[diagrams["run"] == run]):
+                points_drawn.set_rasterized(True)
+            bottom.set(xscale="log", yscale="log")
+    panels[0, 0].legend(fontsize=7)
+    rays = panels[1, 0].get_legend_handles_labels()
+    figure.legend(*rays, loc="outside lower center", ncols=4, title="random rays (map)")
+
+# %%
+first = trajectories[next(iter(data.labels))]
+size = {name: first.sizes[name] for name in ("seed", "step", "epoch")}
+if len(differences):
+    row = differences.iloc[0]
+    verdict = (
+        f"On the same {row['test images']} test images the accuracies of {row['first']} and "
+        f"{row['second']} differ by {row['difference']:+.4f} (standard error "
+        f"{row['standard_error']:.4f} over images, sign-flip p = {row['p']:.2g}). "
+    )
+else:
+    verdict = ""
+caption = (
+    f"Jumps from {len(data.runs)} trained networks (one training seed each): {size['seed']} random "
+    f"rays x {size['step']} steps, each retrained for {size['epoch'] - 1} epochs. Top: distance "
+    "from the trained weights relative to the jump, in parameter space (line: mean, band: range "
+    "over rays; 1 is neither return nor escape). Middle: PHATE map of all points by cosine "
+    "distances; hue is the ray, fading with the epoch, diamonds are the jumps. Bottom: persistence "
+    "diagram of the 20-nearest-neighbour graph of potential distances, filtered by test loss. "
+    f"{verdict}Maps have no scale: their quality and the components of their graphs are in the "
+    "tables."
+)
+values = {
+    "test_accuracy": data.by_label(metrics, "test_accuracy"),
+    "final_relative_distance": {
+        data.labels[run]: float(found["relative_distance"].isel(epoch=-1).mean())
+        for run, found in trajectories.items()
+    },
+    "differences": differences.to_dict("records"),
+}
+publish(figure, output, title=title, caption=caption, values=values)

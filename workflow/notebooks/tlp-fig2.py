@@ -1,0 +1,78 @@
+# %% [markdown]
+# How to read a profile: a loss surface, its merge tree and its topological landscape profile on
+# one loss axis (Geniesse et al. 2024, Figure 2), for every run of an experiment.
+
+# %% tags=["parameters"]
+results = ""
+analysis = ""
+runs = []
+title = ""
+output = ""
+
+# %%
+import matplotlib.pyplot as plt
+
+from topograph.plotting.landscape import draw_contour
+from topograph.plotting.persistence import draw_diagram
+from topograph.plotting.profile import draw_profile, draw_tree
+from topograph.plotting.style import figure_style
+from topograph.report.figure import publish
+from topograph.report.results import Results, captioned, spread
+
+data = Results(results, analysis, runs)
+quantities = data.table("topology", "quantities")
+profiles, marks, trees = (data.table("topology", n) for n in ("profile", "marks", "tree"))
+diagrams = data.table("topology", "diagram")
+seed = sorted(quantities["seed"].unique())[0]
+grid = quantities[quantities["points"] == quantities["points"].max()]
+
+# %%
+shown = ["minima", "saddles", "loss_minimum", "loss_range", "width_slope", "volume_below_10"]
+numbers = grid.groupby("run", sort=False)[shown].agg(spread).rename(index=data.labels).T
+captioned(numbers, "The landscapes: mean and range over seeds; the picture shows the first.")
+
+# %%
+counts = quantities.pivot_table("minima", "run", "points", aggfunc=spread, sort=False)
+captioned(
+    counts.rename(index=data.labels).add_prefix("points = "),
+    "Minima on the grid and its subgrids: where they differ, the grid undersamples.",
+)
+
+# %%
+with figure_style():
+    figure, panels = plt.subplots(
+        len(data.runs), 4, figsize=(9, 2.3 * len(data.runs)), squeeze=False
+    )
+    for row, (run, label) in enumerate(data.labels.items()):
+        query = "run == @run and seed == @seed"
+        chosen = [frame.query(query) for frame in (profiles, marks, trees, diagrams)]
+        profile, dots, tree, diagram = chosen
+        landscape = data.dataset("landscape", run)
+        loss = landscape["loss"].sel(seed=seed).isel(epoch=-1)
+        surface, branches, shape, plane = panels[row]
+        figure.colorbar(draw_contour(surface, loss, dots), ax=surface, format="%.2g")
+        draw_tree(branches, tree)
+        branches.set(yscale="log", xlim=(0, loss.size), xlabel="grid points", ylabel="loss")
+        draw_profile(shape, profile, dots, log=True)
+        branches.sharey(shape)
+        draw_diagram(plane, diagram)
+        titles = ("loss surface", "merge tree", "profile", "persistence diagram")
+        for axes, name in zip(panels[row], titles, strict=True):
+            axes.set_title(f"{label}: {name}" if axes is surface else name)
+
+# %%
+count = quantities["seed"].nunique()
+directions = {
+    "hessian": "top Hessian eigenvectors (unit norm)",
+    "random": "random directions (normalised by filter)",
+}[landscape.attrs["directions"]]
+caption = (
+    f"From a loss surface to its profile, seed {seed} of {count} in each of {len(data.runs)} "
+    f"settings. Left to right: the loss on {grid['points'].max()} x {grid['points'].max()} points "
+    f"along two {directions}; its merge tree ({grid['connectivity'].iloc[0]} connectivity); "
+    "the profile, in which the width at a loss counts the grid points below it; the persistence "
+    "diagram of the same values (axis connectivity). Loss axes and colours are logarithmic. "
+    "Numbers over all seeds are in the tables."
+)
+values = {"minima": data.by_label(grid, "minima"), "seeds": count}
+publish(figure, output, title=title, caption=caption, values=values)

@@ -1,0 +1,107 @@
+# %% [markdown]
+# Loss landscapes of physics-informed networks as the equation gets harder: errors, profiles of
+# every seed, and the solutions that the networks predict (Geniesse et al. 2024, Figure 3).
+
+# %% tags=["parameters"]
+results = ""
+analysis = ""
+runs = []
+title = ""
+output = ""
+
+# %%
+import matplotlib.pyplot as plt
+from matplotlib.colors import LogNorm
+
+from topograph.plotting.field import draw_heat_map, draw_solution
+from topograph.plotting.profile import draw_profile
+from topograph.plotting.style import figure_style
+from topograph.report.figure import publish
+from topograph.report.results import Results, captioned, spread
+
+data = Results(results, analysis, runs)
+metrics, quantities = data.training("metrics"), data.table("topology", "quantities")
+profiles, marks = data.table("topology", "profile"), data.table("topology", "marks")
+seeds = sorted(metrics["seed"].unique())
+grid = quantities[quantities["points"] == quantities["points"].max()]
+
+# %%
+table = metrics.groupby("run", sort=False).agg(
+    relative_error=("relative_error", spread),
+    train_loss=("train_loss", spread),
+    iterations=("iterations", spread),
+    diverged=("diverged", "sum"),
+)
+if "minima" in grid:
+    shapes = grid.groupby("run", sort=False).agg(
+        minima=("minima", spread),
+        saddles=("saddles", spread),
+        mean_persistence=("mean_persistence", spread),
+        width_slope=("width_slope", spread),
+        loss_range=("loss_range", spread),
+    )
+    table = table.join(shapes)
+captioned(table.rename(index=data.labels).T, "Networks and landscapes: mean and range over seeds.")
+
+# %%
+if "minima" in quantities:
+    counts = quantities.pivot_table("minima", "run", "points", aggfunc=spread, sort=False)
+    counts = counts.rename(index=data.labels).add_prefix("points = ")
+    text = "Minima on the grid and its subgrids: where they differ, the grid undersamples."
+    display(captioned(counts, text))
+
+# %%
+errors = metrics.pivot(index="seed", columns="run", values="relative_error")[list(data.labels)]
+errors = errors.rename(columns=data.labels, index=lambda seed: f"seed {seed}")
+norm = LogNorm(profiles["mean_loss"].min(), profiles["mean_loss"].max()) if len(profiles) else None
+
+with figure_style():
+    rows, columns = len(seeds) + 3, len(data.runs)
+    figure = plt.figure(figsize=(2.4 * columns, 1.55 * rows))
+    heights = [0.9, *[1] * len(seeds), 1, 1]
+    layout = figure.add_gridspec(rows, columns, height_ratios=heights)
+    axes = figure.add_subplot(layout[0, :])
+    figure.colorbar(draw_heat_map(axes, errors), ax=axes, label="relative error", aspect=8)
+    for column, run in enumerate(data.labels):
+        shared = None
+        for row, seed in enumerate(seeds, start=1):
+            axes = figure.add_subplot(layout[row, column], sharey=shared)
+            shared = axes
+            chosen = profiles.query("run == @run and seed == @seed")
+            if len(chosen):
+                dots = marks.query("run == @run and seed == @seed")
+                draw_profile(axes, chosen, dots, norm=norm, log=True)
+            else:
+                axes.text(0.5, 0.5, "diverged", ha="center", transform=axes.transAxes)
+            axes.set_xticks([])
+            axes.set_xlabel(f"seed {seed}", labelpad=2)
+            axes.set_ylabel("loss" if column == 0 else "")
+            if row == 1:
+                axes.set_title(data.labels[run])
+        u = data.predictions(run)
+        fields = {"predicted": u["predicted"].sel(seed=seeds[0]), "exact": u["exact"]}
+        for row, (name, field) in enumerate(fields.items(), start=len(seeds) + 1):
+            axes = figure.add_subplot(layout[row, column])
+            mesh = draw_solution(axes, field)
+            axes.set_title(f"{name} u(x, t)")
+            if column:
+                axes.set_ylabel("")
+    figure.colorbar(mesh, ax=figure.axes[-2:], label="u", aspect=20)
+
+# %%
+caption = (
+    f"Physics-informed networks, {len(seeds)} seeds for each of {columns} settings. Top: relative "
+    "error of the trained network against the exact solution. Middle: topological profiles of the "
+    f"training loss on a grid of {grid['points'].max()} points along each of the top Hessian "
+    "eigenvectors of each network (unit norm, sampled in float64); width counts grid points, "
+    "colour is the mean loss of a basin, red dots are minima, orange dots saddles; loss axes are "
+    "logarithmic and shared within a column, so a stem one point wide is the trained network alone: "
+    "the grid does not resolve its neighbourhood. Below: the solution of the first seed and the "
+    "exact one. Ranges in the tables are over seeds; so few seeds are no test of a difference."
+)
+values = {
+    "relative_error": data.by_label(metrics, "relative_error"),
+    "minima": data.by_label(grid, "minima"),
+    "seeds": len(seeds),
+}
+publish(figure, output, title=title, caption=caption, values=values)

@@ -1,0 +1,97 @@
+# %% [markdown]
+# Loss landscapes of a segmentation network while it trains: accuracy, a held-out slice, profiles
+# of every seed at several epochs (Geniesse et al. 2024, Figure 4).
+
+# %% tags=["parameters"]
+results = ""
+analysis = ""
+runs = []
+title = ""
+output = ""
+
+# %%
+import matplotlib.pyplot as plt
+from matplotlib.colors import LogNorm
+
+from topograph.plotting.field import draw_classes, draw_image
+from topograph.plotting.profile import draw_profile
+from topograph.plotting.style import COLOURS, figure_style
+from topograph.report.figure import publish
+from topograph.report.results import Results, captioned, spread
+
+data = Results(results, analysis, runs)
+history, metrics = data.training("history"), data.training("metrics")
+quantities = data.table("topology", "quantities")
+profiles, marks = data.table("topology", "profile"), data.table("topology", "marks")
+seeds, epochs = sorted(metrics["seed"].unique()), sorted(quantities["epoch"].unique())
+grid = quantities[quantities["points"] == quantities["points"].max()]
+
+# %%
+scores = [name for name in metrics if name.startswith(("test_", "iou_", "diverged"))]
+final = metrics.groupby("run", sort=False)[scores].agg(spread).rename(index=data.labels).T
+captioned(final, "On held-out slices after training: mean and range over seeds.")
+
+# %%
+shown = ["loss_minimum", "loss_range", "minima", "saddles", "width_slope"]
+if "minima" in grid:
+    depth = grid.groupby(["run", "epoch"], sort=False)[shown].agg(spread)
+    text = "Depth and shape of the landscapes: mean and range over seeds."
+    display(captioned(depth.rename(index=data.labels, level=0), text))
+    keys = ["run", "epoch"]
+    counts = quantities.pivot_table("minima", keys, "points", aggfunc=spread, sort=False)
+    counts = counts.rename(index=data.labels, level=0).add_prefix("points = ")
+    text = "Minima on the grid and its subgrids: where they differ, the grid undersamples."
+    display(captioned(counts, text))
+
+# %%
+norm = LogNorm(profiles["mean_loss"].min(), profiles["mean_loss"].max())
+low, high = profiles["y"].min(), profiles["y"].max()
+
+with figure_style():
+    figure = plt.figure(figsize=(7.2, 2.4 + 1.15 * len(data.runs) * len(seeds)))
+    top, bottom = figure.subfigures(2, 1, height_ratios=[2.4, 1.15 * len(data.runs) * len(seeds)])
+    axes = top.subplots(1, 4, width_ratios=[2.2, 1, 1, 1])
+    for colour, (run, label) in zip(COLOURS, data.labels.items(), strict=False):
+        rows = history[history["run"] == run].groupby("epoch")["test_accuracy"]
+        mean = rows.mean()
+        axes[0].plot(mean.index, mean, color=colour, label=label)
+        axes[0].fill_between(mean.index, rows.min(), rows.max(), color=colour, alpha=0.25, lw=0)
+    axes[0].set(xlabel="epoch", ylabel="pixel accuracy, held-out slices")
+    axes[0].legend(loc="lower right")
+    u = data.predictions(data.runs[0]["run"])
+    middle = u.sizes["example"] // 2
+    draw_image(axes[1], u["image"].values[middle])
+    draw_classes(axes[2], u["target"].values[middle])
+    draw_classes(axes[3], u["predicted"].sel(seed=seeds[0]).values[middle])
+    for panel, name in zip(axes[1:], ("template slice", "tissue", "predicted"), strict=True):
+        panel.set_title(name)
+    panels = bottom.subplots(len(data.runs) * len(seeds), len(epochs), sharey=True, squeeze=False)
+    for row, (run, seed) in enumerate((run, seed) for run in data.labels for seed in seeds):
+        for column, epoch in enumerate(epochs):
+            axes = panels[row, column]
+            query = "run == @run and seed == @seed and epoch == @epoch"
+            chosen = profiles.query(query)
+            if len(chosen):
+                draw_profile(axes, chosen, marks.query(query), norm=norm, log=True)
+            axes.set(xticks=[], ylim=(low * 0.9, high * 1.1), xlabel="")
+            axes.set_ylabel(f"{data.labels[run]}\nseed {seed}\nloss" if column == 0 else "")
+            if row == 0:
+                axes.set_title(f"epoch {epoch}")
+
+# %%
+examples = f"{u.sizes['example']} held-out slices"
+caption = (
+    f"Segmentation of brain tissue, {len(seeds)} seeds for each of {len(data.runs)} settings. Top: "
+    f"pixel accuracy on {examples} (line: mean, band: range over seeds) and one held-out slice. "
+    "Below: topological profiles of the training loss, on a grid of "
+    f"{grid['points'].max()} points along each of the two top Hessian eigenvectors of the network "
+    "at that epoch, normalised by layer; all panels share one logarithmic loss axis; width counts "
+    "grid points, colour is the mean loss of a basin. One averaged brain: held-out slices test "
+    "interpolation within a template, not generalisation to people."
+)
+values = {
+    "test_accuracy": data.by_label(metrics, "test_accuracy"),
+    "seeds": len(seeds),
+    "epochs": [int(epoch) for epoch in epochs],
+}
+publish(figure, output, title=title, caption=caption, values=values)

@@ -1,30 +1,32 @@
 """The study behind this run: its cells, and what each rule asks of them."""
 
+from os.path import relpath
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 
 from topograph.config.load import parse_study
-from topograph.config.models import JumpRetrain, Landscape
-from topograph.config.runs import cells, members
+from topograph.config.models import Landscape
+from topograph.config.runs import analyses, cells, members
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
 
-SOURCE = ", ".join(str(path) for path in workflow.configfiles) or "config"
+SOURCE = ", ".join(relpath(path) for path in workflow.configfiles) or "config"
 try:
     STUDY = parse_study(config, SOURCE)
     MEMBERS = members(STUDY, SOURCE)
+    CELLS = cells(MEMBERS)
+    ANALYSES = analyses(STUDY, MEMBERS, SOURCE)
 except TopographError as mistake:
     raise WorkflowError(str(mistake)) from None
 
-CELLS = cells(MEMBERS)
-ANALYSES = {
-    (member.cell.run, name): analysis
-    for member in MEMBERS
-    for name, analysis in STUDY.experiments[member.experiment].analyses.items()
-}
 RESULTS = f"results/{STUDY.study}"
 REPORTS = f"reports/{STUDY.study}"
 SCRIPTS = "workflow/scripts"
+TEMPLATES = sorted(
+    str(path) for path in Path("workflow/topograph/report/templates").iterdir()
+)
 
 
 wildcard_constraints:

@@ -12,9 +12,9 @@ rule fetch_data:
     wildcard_constraints:
         dataset="cifar10|oxford-pet",
         file=r"[\w.-]+\.tar\.gz",
-    params:
-        code=code_of("fetch_data.py", "topograph.data.sources"),
     retries: 3
     localrule: True
+    params:
+        code=code_of("fetch_data.py", "topograph.data.sources"),
     script:
         "../scripts/fetch_data.py"

@@ -11,12 +11,12 @@ rule embed:
         quality=f"{RESULTS}/embedding/{{run}}/{{analysis}}.quality.parquet",
     log:
         f"{RESULTS}/logs/embedding/{{run}}/{{analysis}}.log",
-    params:
-        analysis=analysis_of,
-        code=code_of("embed.py", "topograph.trajectory.analysis"),
     resources:
         mem_mb=2000,
         runtime="1h",
+    params:
+        analysis=analysis_of,
+        code=code_of("embed.py", "topograph.trajectory.analysis"),
     script:
         "../scripts/embed.py"
 
@@ -30,11 +30,11 @@ rule homology:
         statistics=f"{RESULTS}/homology/{{run}}/{{analysis}}.statistics.parquet",
     log:
         f"{RESULTS}/logs/homology/{{run}}/{{analysis}}.log",
-    params:
-        analysis=analysis_of,
-        code=code_of("homology.py", "topograph.trajectory.analysis"),
     resources:
         mem_mb=1000,
         runtime="1h",
+    params:
+        analysis=analysis_of,
+        code=code_of("homology.py", "topograph.trajectory.analysis"),
     script:
         "../scripts/homology.py"

@@ -16,23 +16,38 @@ def runs_of(figure):
     ]
 
 
+def analysis_files(run, name):
+    """Return every file that an analysis of a run leaves, by its kind."""
+    if isinstance(ANALYSES[run, name], Landscape):
+        stages = [rules.sample_landscape, rules.topology]
+    else:
+        stages = [rules.jump_retrain, rules.embed, rules.homology]
+    files = [file for stage in stages for file in stage.output]
+    return expand(files, run=run, analysis=name)
+
+
+def all_analyses():
+    return [file for run, name in ANALYSES for file in analysis_files(run, name)]
+
+
 def figure_inputs(wildcards):
     chosen = STUDY.figures[wildcards.figure]
-    analysis = STUDY.experiments[chosen.experiment].analyses[chosen.analysis]
-    used = list(rules.train.output)
-    if isinstance(analysis, Landscape):
-        used += [*rules.sample_landscape.output, *rules.topology.output]
-    elif isinstance(analysis, JumpRetrain):
-        used += [*rules.jump_retrain.output, *rules.embed.output, *rules.homology.output]
     runs = [entry["run"] for entry in runs_of(wildcards.figure)]
-    return expand(used, run=runs, analysis=chosen.analysis)
+    files = [file for run in runs for file in analysis_files(run, chosen.analysis)]
+    return [*expand(list(rules.train.output), run=runs), *files]
+
+
+def notebook_of(wildcards):
+    name = STUDY.figures[wildcards.figure].notebook or wildcards.figure
+    return f"workflow/notebooks/{name}.py"
 
 
 rule figure:
     """Run a figure's notebook on finished results and write its page."""
     input:
         figure_inputs,
-        notebook="workflow/notebooks/{figure}.py",
+        notebook=notebook_of,
+        templates=TEMPLATES,
     output:
         page=f"{REPORTS}/figures/{{figure}}.html",
         svg=report(
@@ -46,6 +61,9 @@ rule figure:
     log:
         notebook=f"{RESULTS}/logs/figures/{{figure}}.ipynb",
         text=f"{RESULTS}/logs/figures/{{figure}}.log",
+    resources:
+        mem_mb=1500,
+        runtime="30m",
     params:
         study=STUDY.study,
         config=SOURCE,
@@ -53,10 +71,10 @@ rule figure:
         figure=lambda wildcards: STUDY.figures[wildcards.figure].model_dump(),
         runs=lambda wildcards: runs_of(wildcards.figure),
         code=code_of(
-            "figure.py", "topograph.report.notebook", "topograph.report.page", "topograph.plotting"
+            "figure.py",
+            "topograph.report.notebook",
+            "topograph.report.page",
+            "topograph.plotting",
         ),
-    resources:
-        mem_mb=1500,
-        runtime="30m",
     script:
         "../scripts/figure.py"

@@ -12,12 +12,12 @@ rule sample_landscape:
         f"{RESULTS}/logs/landscape/{{run}}/{{analysis}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/landscape/{{run}}/{{analysis}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime="4h",
     params:
         cell=cell_of,
         analysis=analysis_of,
         code=code_of("sample_landscape.py", "topograph.landscape.analysis"),
-    resources:
-        mem_mb=2000,
-        runtime="4h",
     script:
         "../scripts/sample_landscape.py"

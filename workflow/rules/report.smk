@@ -7,6 +7,7 @@ rule index:
         index=f"{RESULTS}/index.parquet",
     log:
         f"{RESULTS}/logs/index.log",
+    localrule: True
     params:
         rows=[
             {
@@ -19,7 +20,6 @@ rule index:
             for member in MEMBERS
         ],
         code=code_of("index.py"),
-    localrule: True
     script:
         "../scripts/index.py"
 
@@ -30,15 +30,16 @@ rule site:
         figures=expand(rules.figure.output, figure=STUDY.figures),
         index=rules.index.output.index,
         metrics=expand(rules.train.output.metrics, run=CELLS),
+        templates=TEMPLATES,
     output:
         site=f"{REPORTS}/index.html",
     log:
         f"{RESULTS}/logs/site.log",
+    localrule: True
     params:
         study=STUDY.study,
         config=SOURCE,
         figures=list(STUDY.figures),
         code=code_of("site.py", "topograph.report.site"),
-    localrule: True
     script:
         "../scripts/site.py"

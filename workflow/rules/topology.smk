@@ -12,11 +12,11 @@ rule topology:
         },
     log:
         f"{RESULTS}/logs/topology/{{run}}/{{analysis}}.log",
-    params:
-        analysis=analysis_of,
-        code=code_of("topology.py", "topograph.topology.analysis"),
     resources:
         mem_mb=2000,
         runtime="1h",
+    params:
+        analysis=analysis_of,
+        code=code_of("topology.py", "topograph.topology.analysis"),
     script:
         "../scripts/topology.py"

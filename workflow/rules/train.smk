@@ -14,12 +14,12 @@ rule train:
         f"{RESULTS}/logs/train/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime="4h",
     params:
         cell=cell_of,
         scratch=scratch_of,
         code=code_of("train.py", "topograph.families.training"),
-    resources:
-        mem_mb=2000,
-        runtime="4h",
     script:
         "../scripts/train.py"

@@ -12,13 +12,13 @@ rule jump_retrain:
         f"{RESULTS}/logs/trajectory/{{run}}/{{analysis}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/trajectory/{{run}}/{{analysis}}.tsv"
+    resources:
+        mem_mb=3000,
+        runtime="8h",
     params:
         cell=cell_of,
         analysis=analysis_of,
         scratch=scratch_of,
         code=code_of("jump_retrain.py", "topograph.trajectory.jump_retrain"),
-    resources:
-        mem_mb=3000,
-        runtime="8h",
     script:
         "../scripts/jump_retrain.py"

@@ -62,5 +62,3 @@ def _manifest(snakemake: Any, started: str) -> None:
         command=f"make {snakemake.output[0]}",
         device=device,
     )
-
-

@@ -1,5 +1,7 @@
 """Jump from trained weights and retrain."""
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from job import job
@@ -13,11 +15,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake):
+    rays = Path(snakemake.params.scratch) / snakemake.wildcards.analysis
     analysis = JumpRetrain.model_validate(snakemake.params.analysis)
     trajectories = jump_and_retrain(
         Cell.from_dict(snakemake.params.cell),
         snakemake.input.weights,
-        snakemake.params.scratch,
+        rays,
         seeds=analysis.seeds,
         steps=analysis.steps,
         epochs=analysis.epochs,
@@ -26,3 +29,5 @@ with job(snakemake):
         weights_seed=analysis.weights_seed,
     )
     write_dataset(snakemake.output.trajectory, trajectories)
+    # The offsets are many times larger than what the analysis keeps of them.
+    shutil.rmtree(rays)

@@ -10,10 +10,17 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from topograph.config.models import Study
-from topograph.foundation.errors import ConfigError
+from topograph.config.models import NUMBER_AS_TEXT, Study
+from topograph.foundation.errors import ConfigError, nearest
 
-EXPONENT_WITHOUT_POINT = re.compile(r"^[+-]?\d+[eE][+-]?\d+$")
+# The words of pydantic that speak of its own objects, in the words of a study file.
+PLAIN_WORDS = {
+    "model_type": "a mapping of keys is needed",
+    "model_attributes_type": "a mapping of keys is needed",
+    "dict_type": "a mapping of keys is needed",
+    "list_type": "a list is needed",
+    "too_short": "at least one entry is needed",
+}
 
 
 def load_study(path: str | Path) -> Study:
@@ -25,7 +32,9 @@ def load_study(path: str | Path) -> Study:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; studies lie in config/") from error
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     return parse_study(content, str(path))
 
@@ -47,26 +56,38 @@ def _line(item: Mapping[str, Any], content: Any, source: str) -> str:
     missing = item["type"] == "missing"
     path = _key_path(item["loc"], content, missing)
     where = f"{source}: {path}: " if path else f"{source}: "
-    message = str(item["msg"])
+    message = PLAIN_WORDS.get(item["type"], str(item["msg"]))
     if missing:
         return f"{where}this key is required"
-    if item["type"] in {"unknown_key", "target", "reference", "analysis"}:
+    if item["type"] == "target":
+        return f"{source}: {path}.{message}" if path else f"{source}: {message}"
+    if item["type"] in {"unknown_key", "reference", "analysis"}:
         return where + message
     if item["type"] == "union_tag_invalid":
         context = item["ctx"]
+        hint = _nearest_quoted(context["tag"], context["expected_tags"])
         return (
-            f"{where}unknown {context['discriminator']} {context['tag']!r}; "
+            f"{where}unknown {context['discriminator']} {context['tag']!r}{hint}; "
             f"allowed: {context['expected_tags']}"
         )
     if item["type"] == "union_tag_not_found":
         return f"{where}the key {item['ctx']['discriminator']} is required"
-    return f"{where}{message}, received {item['input']!r}{_yaml_hint(item['input'])}"
+    hint = _yaml_hint(item["input"])
+    if item["type"] == "literal_error" and not hint:
+        hint = _nearest_quoted(item["input"], item["ctx"]["expected"])
+    return f"{where}{message}, received {item['input']!r}{hint}"
+
+
+def _nearest_quoted(received: object, expected: str) -> str:
+    return nearest(str(received), re.findall("'([^']*)'", expected))
 
 
 def _yaml_hint(value: Any) -> str:
-    if isinstance(value, str) and EXPONENT_WITHOUT_POINT.match(value):
+    if isinstance(value, str) and NUMBER_AS_TEXT.match(value):
         mantissa, exponent = re.split("[eE]", value)
-        return f" (YAML 1.1 reads {value} as text: write {mantissa}.0e{exponent})"
+        point = "" if "." in mantissa else ".0"
+        sign = "" if exponent[0] in "+-" else "+"
+        return f" (YAML 1.1 reads {value} as text: write {mantissa}{point}e{sign}{exponent})"
     if isinstance(value, bool):
         return " (YAML 1.1 reads on, off, yes and no as true and false: quote the word)"
     return ""

@@ -1,25 +1,29 @@
-"""The study file as pydantic models: every key documented, unknown keys refused, YAML traps caught."""
+"""The study file as pydantic models: keys documented, unknown ones refused, YAML traps caught."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from topograph.config.targets import check_kwargs, resolve
+from topograph.config.targets import check_kwargs, signature
 from topograph.foundation.errors import ConfigError, nearest
+from topograph.foundation.provenance import canonical_json
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+# YAML 1.1 takes an exponent for a number only after a point and with a sign: 1.0e-3, 1.0e+5.
+NUMBER_AS_TEXT = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 
 
 class Strict(BaseModel):
     """A mapping that takes exactly its fields, each of exactly its type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -40,19 +44,35 @@ class Strict(BaseModel):
         return content
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) and NUMBER_AS_TEXT.match(value):
+        raise PydanticCustomError("number_as_text", "Input should be a valid number")
+    try:
+        canonical_json(value)
+    except (TypeError, ValueError) as error:
+        raise PydanticCustomError(
+            "not_plain",
+            "Input should be text, a finite number, true, false, null, or made of these",
+        ) from error
+    return value
+
+
 class Target(Strict):
     """A class or function by short name or by ``package.module:Name``, with its arguments."""
 
     target: str
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Annotated[Any, AfterValidator(_plain)]] = {}
 
 
 def _checked(kind: str, target: Target) -> None:
     try:
-        resolve(kind, target.target)
+        key = f"{kind}.target: "
+        signature(kind, target.target)
+        key = f"{kind}."
         check_kwargs(kind, target.target, target.kwargs, given=set())
     except ConfigError as error:
-        raise PydanticCustomError("target", "{message}", {"message": str(error)}) from error
+        message = f"{key}{error}"
+        raise PydanticCustomError("target", "{message}", {"message": message}) from error
 
 
 class Lbfgs(Strict):
@@ -150,14 +170,17 @@ class Landscape(Strict):
 
 
 class JumpRetrain(Strict):
-    """Jumps from trained weights along random rays, each retrained (Horoi et al. 2022)."""
+    """Jumps from trained weights along random rays, each retrained (Horoi et al. 2022).
+
+    ``batch`` is that of the training unless given.
+    """
 
     kind: Literal["jump-retrain"]
     weights_seed: Annotated[int, Field(ge=0)] = 0
     seeds: Seeds
     steps: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
     epochs: Count
-    batch: Count
+    batch: Count | None = None
     learning_rate: Positive = 0.001
     knn: Count = 5
     neighbours: Count = 20
@@ -192,9 +215,10 @@ Experiment = Annotated[PinnExperiment | SupervisedExperiment, Field(discriminato
 
 
 class Figure(Strict):
-    """A page of the report: the notebook of the same name, fed with one analysis."""
+    """A page of the report: a notebook, by default the one of the same name, and its analysis."""
 
     title: str
+    notebook: Name | None = None
     experiment: Name
     analysis: Name
 
@@ -228,21 +252,39 @@ def _lookup(where: str, name: str, allowed: dict[str, Any]) -> Any:
 
 
 def _check_analysis(where: str, experiment: Experiment, analysis: Analysis) -> None:
-    supervised = isinstance(experiment, SupervisedExperiment)
-    problem = None
-    if isinstance(analysis, JumpRetrain):
-        if not supervised:
-            problem = "jump-retrain needs a supervised family, which can be retrained by epochs"
-        elif analysis.weights_seed not in experiment.seeds:
-            problem = f"weights_seed {analysis.weights_seed} is not among seeds {experiment.seeds}"
-    elif not supervised and (analysis.epochs != ["last"] or analysis.examples is not None):
-        problem = "a pinn is trained in one step on fixed points: leave out epochs and examples"
-    elif supervised:
-        schedule = experiment.schedule
-        late = [e for e in analysis.epochs if isinstance(e, int) and e > schedule.epochs]
-        if late:
-            problem = f"epochs {late} lie after the last epoch, {schedule.epochs}"
-        elif schedule.keep == "last" and analysis.epochs != ["last"]:
-            problem = "epochs before the last are not kept: set schedule.keep to 'all'"
+    problem = analysis_problem(experiment, experiment.seeds, analysis)
     if problem:
         raise PydanticCustomError("analysis", "{message}", {"message": f"{where}: {problem}"})
+
+
+def analysis_problem(
+    training: PinnTraining | SupervisedTraining, seeds: list[int], analysis: Analysis
+) -> str | None:
+    """Return why an analysis cannot be run on what training leaves, or None."""
+    if isinstance(training, PinnTraining):
+        return _pinn_problem(analysis)
+    return _supervised_problem(training, seeds, analysis)
+
+
+def _pinn_problem(analysis: Analysis) -> str | None:
+    if isinstance(analysis, JumpRetrain):
+        return "jump-retrain needs a supervised family, which can be retrained by epochs"
+    if analysis.epochs != ["last"] or analysis.examples is not None:
+        return "a pinn is trained in one step on fixed points: leave out epochs and examples"
+    return None
+
+
+def _supervised_problem(
+    training: SupervisedTraining, seeds: list[int], analysis: Analysis
+) -> str | None:
+    if isinstance(analysis, JumpRetrain):
+        if analysis.weights_seed not in seeds:
+            return f"weights_seed {analysis.weights_seed} is not among seeds {seeds}"
+        return None
+    schedule = training.schedule
+    late = [e for e in analysis.epochs if isinstance(e, int) and e > schedule.epochs]
+    if late:
+        return f"epochs {late} lie after the last epoch, {schedule.epochs}"
+    if schedule.keep == "last" and analysis.epochs != ["last"]:
+        return "epochs before the last are not kept: set schedule.keep to 'all'"
+    return None

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from topograph.config.load import config_error
-from topograph.config.models import Experiment, Plan, Study, Training
+from topograph.config.models import Analysis, Experiment, Plan, Study, Training, analysis_problem
 from topograph.config.targets import signature
 from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import digest
@@ -74,6 +74,27 @@ def cells(all_members: list[Member]) -> dict[str, Cell]:
     return merged
 
 
+def analyses(
+    study: Study, all_members: list[Member], source: str
+) -> dict[tuple[str, str], Analysis]:
+    """Return every analysis by run id and name.
+
+    Raises ConfigError when two experiments share a run and mean different things by one name,
+    because both would write the same file.
+    """
+    found: dict[tuple[str, str], Analysis] = {}
+    for member in all_members:
+        run = member.cell.run
+        for name, analysis in study.experiments[member.experiment].analyses.items():
+            if found.setdefault((run, name), analysis) != analysis:
+                raise ConfigError(
+                    f"{source}: experiments.{member.experiment}.analyses.{name}: another "
+                    f"experiment defines {name!r} differently for the same run ({run}); "
+                    "give one of them another name"
+                )
+    return found
+
+
 def run_id(training: dict[str, Any]) -> str:
     """Return a readable prefix and ten hex digits of the hash of all that training reads."""
     subject = training.get("problem") or training["data"]
@@ -94,6 +115,10 @@ def _experiment_members(name: str, experiment: Experiment, source: str) -> Itera
     ):
         for axis in overrides:
             _check_axis(base, axis, f"{where}.variants.{variant}")
+            if axis in experiment.grid:
+                raise ConfigError(
+                    f"{where}.variants.{variant}: the grid also sets {axis!r}; leave out one"
+                )
         point = dict(zip(experiment.grid, values, strict=True))
         training = copy.deepcopy(base)
         for axis, value in {**overrides, **point}.items():
@@ -101,7 +126,13 @@ def _experiment_members(name: str, experiment: Experiment, source: str) -> Itera
         try:
             resolved = TRAINING.validate_python(training)
         except ValidationError as error:
-            raise config_error(error, training, where) from error
+            cell_source = f"{where}, cell '{_label(variant, point)}'"
+            raise config_error(error, training, cell_source) from error
+        for analysis_name, analysis in experiment.analyses.items():
+            problem = analysis_problem(resolved, experiment.seeds, analysis)
+            if problem:
+                label = _label(variant, point)
+                raise ConfigError(f"{where}.analyses.{analysis_name}, cell '{label}': {problem}")
         cell = Cell(run_id(resolved.model_dump()), tuple(experiment.seeds), resolved)
         parameters = ({"variant": variant} if variant else {}) | point
         yield Member(name, _label(variant, point), parameters, cell)

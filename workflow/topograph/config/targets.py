@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import symtable
 from functools import cache
 from pathlib import Path
 
@@ -56,10 +57,11 @@ def signature(kind: str, target: str) -> tuple[frozenset[str], frozenset[str]] |
     path = _source(kind, target, module)
     if path is None:
         return None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
     defined = {node.name: node for node in tree.body if isinstance(node, _DEFINITIONS)}
     if name not in defined:
-        if _is_imported(tree, name):
+        if _is_bound(text, tree, name):
             return None
         raise ConfigError(
             f"{kind} {target!r}: {module} defines no {name!r}{nearest(name, defined)}"
@@ -72,7 +74,7 @@ _DEFINITIONS = (ast.ClassDef, ast.FunctionDef)
 
 def _source(kind: str, target: str, module: str) -> Path | None:
     top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)
+    spec = None if top == "__main__" else importlib.util.find_spec(top)
     if spec is None:
         raise ConfigError(
             f"{kind} {target!r}: no package {top!r} is installed; install it into the environment, "
@@ -91,14 +93,15 @@ def _source(kind: str, target: str, module: str) -> Path | None:
     raise ConfigError(f"{kind} {target!r}: package {top!r} has no module {module!r}")
 
 
-def _is_imported(tree: ast.Module, name: str) -> bool:
-    names = {
-        alias.asname or alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom | ast.Import)
-        for alias in node.names
-    }
-    return name in names or "*" in names
+def _is_bound(text: str, tree: ast.Module, name: str) -> bool:
+    """Say whether a module imports or assigns a name, anywhere outside its functions."""
+    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body):
+        return True
+    table = symtable.symtable(text, "", "exec")
+    if name not in table.get_identifiers():
+        return False
+    symbol = table.lookup(name)
+    return symbol.is_assigned() or symbol.is_imported()
 
 
 def _arguments(

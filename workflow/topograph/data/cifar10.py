@@ -1,17 +1,26 @@
-"""CIFAR-10 from its binary archive (Krizhevsky 2009): 50,000 + 10,000 images, 32 x 32, 3 channels."""
+"""CIFAR-10 from its binary archive (Krizhevsky 2009): 60,000 colour images, 32 x 32."""
 
 from __future__ import annotations
-
-import tarfile
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from topograph.data.dataset import Dataset, crops_and_flips
-from topograph.data.sources import located
+from topograph.data.sources import located, opened
 
-CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 RECORD = 1 + 3 * 32 * 32
 # The statistics of the released code of Horoi et al. 2022, on the scale 0 to 1.
 MEAN = torch.tensor([125.3, 123.0, 113.9]).reshape(3, 1, 1) / 255
@@ -27,7 +36,7 @@ def cifar10(
     """
     (archive,) = located("cifar10")
     members: dict[str, np.ndarray] = {}
-    with tarfile.open(archive) as tar:
+    with opened(archive) as tar:
         for member in tar:
             if member.name.endswith(".bin"):
                 file = tar.extractfile(member)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from topograph.data.dataset import Dataset
-from topograph.data.sources import located
+from topograph.data.sources import located, opened
 
 CLASSES = ("animal", "background", "outline")
 
@@ -42,7 +41,7 @@ def oxford_pet(*, size: int = 128) -> Dataset:
 
 
 def _split(annotations: Path, name: str) -> list[str]:
-    with tarfile.open(annotations) as tar:
+    with opened(annotations) as tar:
         file = tar.extractfile(f"annotations/{name}.txt")
         assert file is not None
         return [line.split()[0] for line in file.read().decode().splitlines() if line]
@@ -57,7 +56,7 @@ def _decoded(
     within: str = "",
 ) -> dict[str, np.ndarray]:
     decoded = {}
-    with tarfile.open(archive) as tar:
+    with opened(archive) as tar:
         for member in tar:
             path = Path(member.name)
             hidden = path.name.startswith(".")

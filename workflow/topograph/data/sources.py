@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from topograph.foundation.errors import DataError
+from topograph.foundation.errors import DataError, unknown_name
 from topograph.foundation.provenance import PACKAGE_ROOT
 
 TABLE = PACKAGE_ROOT.parent / "data" / "datasets.csv"
@@ -47,7 +51,10 @@ def fetch(path: str | Path) -> None:
     from torchvision.datasets.utils import download_url
 
     target = Path(path)
-    source = next(s for s in sources() if s.path == target.as_posix())
+    known = {source.path: source for source in sources()}
+    if target.as_posix() not in known:
+        raise unknown_name("data file", target.as_posix(), known)
+    source = known[target.as_posix()]
     try:
         download_url(source.url, str(target.parent), target.name, source.md5)
     except (OSError, RuntimeError) as error:
@@ -67,3 +74,16 @@ def located(dataset: str) -> list[Path]:
         if not path.is_file():
             raise DataError(f"{path} is missing; fetch it: make {path}")
     return paths
+
+
+@contextmanager
+def opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """Open an archive of ``located``; raise DataError when it turns out truncated or foreign."""
+    try:
+        with tarfile.open(archive) as tar:
+            yield tar
+    except (tarfile.TarError, zlib.error, EOFError, OSError, KeyError) as error:
+        raise DataError(
+            f"{archive} is truncated or not the archive expected ({error}); fetch it again: "
+            f"rm {archive} && make {archive}"
+        ) from error

@@ -37,14 +37,14 @@ def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedRe
     history = [{"epoch": 0.0, **evaluate(model, dataset)}]
     done, history = _resume(model, optimiser, scratch, weights, history)
     for epoch in range(done + 1, schedule.epochs + 1):
+        if not np.isfinite(history[-1]["train_loss"]):
+            break
         drops = sum(epoch >= milestone for milestone in schedule.milestones)
         set_learning_rate(optimiser, training.optimiser.learning_rate * schedule.factor**drops)
         train_epoch(model, optimiser, dataset, schedule.batch, derive_seed(seed, "epoch", epoch))
         history.append({"epoch": float(epoch), **evaluate(model, dataset)})
         weights[epoch] = state_arrays(model)
         _checkpoint(optimiser, scratch, epoch, weights[epoch], history)
-        if not np.isfinite(history[-1]["train_loss"]):
-            break
     last = history[-1]
     diverged = float(not np.isfinite(last["train_loss"]))
     metrics = {"diverged": diverged, **{k: v for k, v in last.items() if k != "epoch"}}
@@ -143,7 +143,9 @@ def _checkpoint(
         for key, value in entries.items():
             if value is not None:
                 tensors[f"optimiser/{index}/{key}"] = torch.as_tensor(value).numpy()
-    write_weights(scratch / f"epoch-{epoch:04d}.safetensors", tensors, {"history": json.dumps(history)})
+    write_weights(
+        scratch / f"epoch-{epoch:04d}.safetensors", tensors, {"history": json.dumps(history)}
+    )
 
 
 def _resume(
@@ -162,9 +164,10 @@ def _resume(
         weights[int(path.stem.partition("-")[2])] = state
     load_state(model, state)
     entries: dict[int, dict[str, Tensor]] = {}
-    for name, value in read_weights(path, "optimiser/")[0].items():
-        index, key = name.split("/")
-        entries.setdefault(int(index), {})[key] = torch.from_numpy(value)
+    for name, value in read_weights(path)[0].items():
+        if name.startswith("optimiser/"):
+            _, index, key = name.split("/")
+            entries.setdefault(int(index), {})[key] = torch.from_numpy(value)
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": entries, "param_groups": groups})
     return max(weights), json.loads(header["history"])

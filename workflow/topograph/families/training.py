@@ -54,9 +54,7 @@ def train(cell: Cell, path: str | Path, *, scratch: str | Path | None = None) ->
     write_weights(folder / FILES[0], tensors, header)
 
 
-def _seed_result(
-    family: ModuleType, cell: Cell, seed: int, work: Path, key: str
-) -> SeedResult:
+def _seed_result(family: ModuleType, cell: Cell, seed: int, work: Path, key: str) -> SeedResult:
     finished = work / f"seed-{seed}.safetensors"
     if finished.is_file():
         try:

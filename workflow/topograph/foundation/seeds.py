@@ -1,4 +1,4 @@
-"""Seeds: one root, a named stream per purpose, and torch's global generator left as it was found."""
+"""Seeds: one root, a named stream per purpose, torch's global generator left as it was."""
 
 from __future__ import annotations
 

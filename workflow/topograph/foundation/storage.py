@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import tempfile
@@ -97,7 +98,7 @@ def read_json(path: str | Path) -> Any:
     """Read JSON; raise DataError when the file is missing or broken."""
     try:
         return json.loads(require(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise _broken(path, "JSON", error) from error
 
 
@@ -120,14 +121,19 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def write_dataset(path: str | Path, dataset: xr.Dataset) -> None:
-    """Write an xarray dataset as NetCDF4, floats compressed."""
+    """Write an xarray dataset as NetCDF4, floats compressed.
+
+    The file is built in memory, because HDF5 ends the process when the disk fills under it.
+    """
     encoding = {
         name: {"zlib": True, "complevel": 4}
         for name, variable in dataset.data_vars.items()
         if variable.dtype.kind == "f" and variable.ndim
     }
+    content = io.BytesIO()
+    dataset.to_netcdf(content, engine="h5netcdf", encoding=encoding)
     with atomic(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        temporary.write_bytes(content.getvalue())
 
 
 def read_dataset(path: str | Path) -> xr.Dataset:
@@ -147,7 +153,7 @@ def write_weights(
     """Write arrays named ``seed/epoch/parameter`` as safetensors with a header of strings."""
     from safetensors.numpy import save_file
 
-    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     with atomic(path) as temporary:
         try:
             save_file(contiguous, temporary, metadata=dict(metadata))

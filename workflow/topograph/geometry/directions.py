@@ -60,9 +60,7 @@ def hessian_directions(
     return _normalized(raw, eigenpairs.objective, normalization)
 
 
-def _normalized(
-    raw: dict[str, Tensor], objective: Objective, normalization: str
-) -> Directions:
+def _normalized(raw: dict[str, Tensor], objective: Objective, normalization: str) -> Directions:
     if normalization not in NORMALIZATIONS:
         raise unknown_name("normalization", normalization, NORMALIZATIONS)
     center = {name: value.to(raw[name].dtype) for name, value in objective.center.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -32,12 +33,19 @@ def landscapes(cell: Cell, analysis: Landscape, weights: str | Path) -> xr.Datas
     for seed in cell.seeds:
         row = []
         for epoch in analysis.epochs:
-            _, state = trained_state(weights, seed, epoch)
-            row.append(_one(cell, analysis, state, seed))
+            row.append(_one(cell, analysis, _state(cell, weights, seed, epoch), seed))
         grids.append(xr.concat(row, dim=xr.Variable("epoch", epochs), join="exact"))
     dataset = xr.concat(grids, dim=xr.Variable("seed", list(cell.seeds)), join="exact")
     dataset.attrs = {"run": cell.run, "directions": analysis.directions, "dtype": analysis.dtype}
     return dataset
+
+
+def _state(cell: Cell, weights: str | Path, seed: int, epoch: int | str) -> dict[str, np.ndarray]:
+    """Return the weights of an epoch; those at the divergence for epochs that never came."""
+    if epoch != "last" and int(epoch) <= _epoch_number(cell, "last"):
+        last, _ = trained_state(weights, seed, "last")
+        epoch = min(int(epoch), last)
+    return trained_state(weights, seed, epoch)[1]
 
 
 def _epoch_number(cell: Cell, epoch: int | str) -> int:
@@ -46,12 +54,10 @@ def _epoch_number(cell: Cell, epoch: int | str) -> int:
     return cell.training.schedule.epochs if isinstance(cell.training, SupervisedTraining) else 1
 
 
-def _one(
-    cell: Cell, analysis: Landscape, state: Mapping[str, np.ndarray], seed: int
-) -> xr.Dataset:
-    if not all(np.isfinite(value).all() for value in state.values()):
-        return _diverged(analysis)
+def _one(cell: Cell, analysis: Landscape, state: Mapping[str, np.ndarray], seed: int) -> xr.Dataset:
     objective: Objective = family_of(cell.training).objective(cell.training, state, analysis)
+    if not bool(objective.loss(objective.center).isfinite()):
+        return _diverged(analysis)
     directions, found = _directions(objective, analysis, seed)
     dataset = sample(
         objective,
@@ -67,7 +73,7 @@ def _one(
 
 def _directions(
     objective: Objective, analysis: Landscape, seed: int
-) -> tuple[Directions, dict[str, object]]:
+) -> tuple[Directions, dict[str, Any]]:
     n, normalization = analysis.dimensions, analysis.normalization
     drawn = derive_seed(analysis.seed, "directions", seed)
     if analysis.directions == "random":

@@ -46,7 +46,8 @@ def hessian_eigenpairs(
     ``magnitude`` sorts by |lambda|, largest first. Lanczos finds one vector of a multiple
     eigenvalue, so it is repeated on the orthogonal complement until nothing there outranks the
     k-th. ``residuals`` are ||H v - lambda v||; ``tolerance`` is relative to |lambda|. Raises
-    TopographError for k out of range or when Lanczos does not converge.
+    TopographError for k out of range, for a Hessian that is not finite, or when Lanczos does not
+    converge.
     """
     if which not in WHICH:
         raise unknown_name("which", which, WHICH)
@@ -57,9 +58,10 @@ def hessian_eigenpairs(
     draw = np.random.default_rng(seed)
     values, vectors = _lanczos(counted, size, k, which, tolerance, draw, np.empty((size, 0)))
     while True:
-        rest, found = _lanczos(counted, size, 1, which, tolerance, draw, vectors)
-        order = _rank(values, which)
-        if _score(rest, which)[0] <= _score(values[order[k - 1 : k]], which)[0] * (1 + 1e-3):
+        last = values[_rank(values, which)[k - 1]]
+        rest, found = _lanczos(counted, size, 1, which, tolerance, draw, vectors, last)
+        excess = _score(rest, which)[0] - _score(last, which)
+        if excess <= 1e-3 * abs(last):
             break
         values = np.concatenate([values, rest])
         vectors, _ = np.linalg.qr(np.hstack([vectors, found]))
@@ -81,8 +83,7 @@ def _hessian_product(
 
     def product(vector: np.ndarray) -> np.ndarray:
         tangent = unflatten(torch.from_numpy(vector).to(dtype), center)
-        _, result = jvp(gradient, (center,), (tangent,))
-        return flatten(result).double().numpy()
+        return flatten(jvp(gradient, (center,), (tangent,))[1]).double().numpy()
 
     return product, flatten(center).numel()
 
@@ -93,7 +94,13 @@ class _Counted:
 
     def __call__(self, vector: np.ndarray) -> np.ndarray:
         self.products += 1
-        return self._product(np.ascontiguousarray(vector.reshape(-1)))
+        result = self._product(np.ascontiguousarray(vector.reshape(-1)))
+        if not np.isfinite(result).all():
+            raise TopographError(
+                "the Hessian at the centre is not finite: the curvature overflows; "
+                "allowed: finite curvature; try dtype='float64', or leave out these weights"
+            )
+        return result
 
 
 def _lanczos(
@@ -104,14 +111,19 @@ def _lanczos(
     tolerance: float,
     draw: np.random.Generator,
     known: np.ndarray,
+    known_value: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Run Lanczos on the complement of the orthonormal columns ``known`` (size, m)."""
+    """Run Lanczos on the complement of the orthonormal columns ``known`` (size, m).
+
+    The columns themselves count with eigenvalue ``known_value``: with 0 they would outrank the
+    smallest of a positive definite Hessian.
+    """
 
     def deflated(vector: np.ndarray) -> np.ndarray:
         vector = vector.reshape(-1)
-        inside = vector - known @ (known.T @ vector)
-        result = product(inside)
-        return result - known @ (known.T @ result)
+        inside = known @ (known.T @ vector)
+        result = product(vector - inside)
+        return result - known @ (known.T @ result) + known_value * inside
 
     operator = LinearOperator((size, size), matvec=deflated, dtype=np.float64)
     start = draw.standard_normal(size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -70,9 +70,11 @@ def sample(
 
 
 def _per_axis(name: str, given: float | Sequence[float], n: int) -> list[float]:
-    listed = [given] * n if isinstance(given, int | float) else list(given)
+    listed = list(given) if isinstance(given, Iterable) else [given] * n
     if len(listed) != n:
-        raise TopographError(f"{name} has {len(listed)} values for {n} directions; give one, or {n}")
+        raise TopographError(
+            f"{name} has {len(listed)} values for {n} directions; give one, or {n}"
+        )
     return [float(value) for value in listed]
 
 
@@ -85,8 +87,8 @@ def _check(
         raise unknown_name("dtype", dtype, DTYPES)
     if any(count < 2 or count != int(count) for count in counts):
         raise TopographError(f"points is {counts}; each axis needs a whole number of at least 2")
-    if any(not reach > 0 for reach in reaches):
-        raise TopographError(f"distance is {reaches}; each axis needs a number above 0")
+    if any(not 0 < reach < np.inf for reach in reaches):
+        raise TopographError(f"distance is {reaches}; each axis needs a finite number above 0")
     if not all(bool(value.isfinite().all()) for value in objective.center.values()):
         raise TopographError("the centre holds parameters that are not finite: training diverged")
 
@@ -98,7 +100,8 @@ def _points(
 
     A matrix product would round differently from tile to tile.
     """
-    coefficients = torch.from_numpy(alphas).to(*reversed(place))
+    dtype, device = place
+    coefficients = torch.from_numpy(alphas).to(device, dtype)
     result = center.repeat(len(alphas), 1)
     for i, vector in enumerate(vectors):
         result.addcmul_(coefficients[:, i : i + 1], vector)
@@ -120,16 +123,10 @@ def _evaluate(
     description: str | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the loss and every metric, each (M,) float64, at M points alpha (M, n)."""
-    center = objective.at(*place).center
+    dtype, device = place
+    center = objective.at(dtype, device).center
     flat = flatten(center)
-    vectors = torch.cat(
-        [v.reshape(len(v), -1).to(*reversed(place)) for v in directions.vectors.values()], dim=1
-    )
-    if vectors.shape[1] != flat.numel():
-        raise TopographError(
-            f"directions have {vectors.shape[1]} entries, the model has {flat.numel()} parameters: "
-            "they belong to another model"
-        )
+    vectors = _rows(directions, center).to(device, dtype)
     size = TILE[engine]
     total = -(-len(alphas) // size)
     tiles = _tiles(alphas, size)
@@ -141,6 +138,19 @@ def _evaluate(
         name: torch.cat([row[name] for row in rows])[: len(alphas)].double().cpu().numpy()
         for name in rows[0]
     }
+
+
+def _rows(directions: Directions, center: Mapping[str, Tensor]) -> Tensor:
+    """Return the directions as rows (n, N), in the order of the model's parameters."""
+    given = {name: tuple(v.shape[1:]) for name, v in directions.vectors.items()}
+    wanted = {name: tuple(v.shape) for name, v in center.items()}
+    for name in {**wanted, **given}:
+        if given.get(name) != wanted.get(name):
+            raise TopographError(
+                f"{name!r} has shape {given.get(name)} in the directions and {wanted.get(name)} "
+                "in the model: the directions belong to another model"
+            )
+    return torch.cat([directions.vectors[k].reshape(len(directions.norms), -1) for k in center], 1)
 
 
 def _precision(

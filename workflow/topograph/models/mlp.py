@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -19,7 +21,7 @@ class MLP(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, width: int, depth: int) -> None:
         sizes = [inputs, *[width] * depth]
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out), nn.Tanh()]
         super().__init__(*layers, nn.Linear(sizes[-1], outputs))
 

@@ -6,7 +6,7 @@ import copy
 import fnmatch
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -84,9 +84,7 @@ class Objective:
         _check_scalar(objective)
         return objective
 
-    def at(
-        self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-    ) -> Placed:
+    def at(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Placed:
         """Return the centre and the terms in a dtype on a device; kept for the next call."""
         key = (dtype, torch.device(device))
         if key not in self._placed:
@@ -123,7 +121,7 @@ class Objective:
 
     @property
     def digest(self) -> str:
-        """Twelve hex digits of the centre and of the loss there: the same model on the same data."""
+        """Twelve hex digits of the centre and of the loss there: one model on one set of data."""
         placed = self.at(torch.float64)
         with torch.no_grad():
             loss = placed.terms(placed.center)["loss"]
@@ -136,10 +134,14 @@ class Objective:
 
 
 def _listed(batches: Batch | Sequence[Batch]) -> list[Batch]:
-    pair = isinstance(batches, tuple) and len(batches) == 2 and isinstance(batches[0], Tensor)
-    listed: list[Batch] = [batches] if pair else list(batches)  # type: ignore[list-item]
-    if not listed:
-        raise TopographError("no batches: an objective needs at least one (inputs, targets) pair")
+    listed: list[Any] = list(batches)
+    if len(listed) == 2 and isinstance(listed[0], Tensor):
+        listed = [tuple(listed)]
+    if not sum(len(inputs) for inputs, _ in listed):
+        raise TopographError(
+            f"no examples in {len(listed)} batches; an objective needs at least one "
+            "(inputs, targets) pair that is not empty"
+        )
     return listed
 
 

@@ -28,10 +28,7 @@ class _ForwardSolution:
     def along(self, **direction: float) -> Tensor:
         weights = [direction.get(name, 0.0) for name in self._variables]
         tangent = torch.tensor(weights, dtype=self._points.dtype, device=self._points.device)
-        _, derivative = jvp(
-            self._function, (self._points,), (tangent.expand_as(self._points),)
-        )
-        return derivative
+        return jvp(self._function, (self._points,), (tangent.expand_as(self._points),))[1]
 
 
 def pinn_objective(problem: Problem, network: nn.Module) -> Objective:

@@ -10,7 +10,9 @@ import numpy as np
 class Solution(Protocol):
     """A network's output at some points, able to differentiate itself by the inputs."""
 
-    value: Any
+    @property
+    def value(self) -> Any:
+        """Return u, (points, 1)."""
 
     def along(self, **direction: float) -> Any:
         """Return the directional derivative, (points, 1), for named inputs and their weights."""
@@ -20,14 +22,14 @@ class Points(NamedTuple):
     """The fixed training points of a problem with inputs (x, t).
 
     initial (N_u, 2) with values (N_u, 1); left and right (N_b, 2), pairs that must agree;
-    collocation (N_f, 2), where the residual is averaged. All float32.
+    collocation (N_f, 2), where the residual is averaged. Arrays in float32, or tensors of them.
     """
 
-    initial: np.ndarray
-    values: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    collocation: np.ndarray
+    initial: Any
+    values: Any
+    left: Any
+    right: Any
+    collocation: Any
 
 
 class Problem(Protocol):

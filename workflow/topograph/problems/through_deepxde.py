@@ -53,11 +53,11 @@ def deepxde_data(problem: Problem) -> Any:
     points = problem.points()
     pairs = np.vstack([points.left, points.right])
 
-    class PeriodicPairs(deepxde.icbc.PeriodicBC):
+    class PeriodicPairs(deepxde.icbc.PeriodicBC):  # type: ignore[name-defined]
         def collocation_points(self, _: np.ndarray) -> np.ndarray:
             return pairs
 
-    x, t = problem.grid()
+    _, t = problem.grid()
     domain = deepxde.geometry.GeometryXTime(
         deepxde.geometry.Interval(0, float(points.right[0, 0])),
         deepxde.geometry.TimeDomain(float(t[0]), float(t[-1])),

@@ -36,7 +36,9 @@ def landscape_topology(dataset: xr.Dataset, connectivity: str) -> dict[str, pd.D
             }
             for name, table in _one(values, connectivity).items():
                 collected[name].append(table.assign(**keys))
-    return {name: pd.concat(tables) if tables else pd.DataFrame() for name, tables in collected.items()}
+    return {
+        name: pd.concat(tables) if tables else pd.DataFrame() for name, tables in collected.items()
+    }
 
 
 def _one(values: np.ndarray, connectivity: str) -> dict[str, pd.DataFrame]:

@@ -43,7 +43,7 @@ def jump_and_retrain(
     seeds: Sequence[int],
     steps: Sequence[float],
     epochs: int,
-    batch: int = 128,
+    batch: int | None = None,
     learning_rate: float = 0.001,
     weights_seed: int = 0,
 ) -> xr.Dataset:
@@ -63,8 +63,13 @@ def jump_and_retrain(
     if not isinstance(training, SupervisedTraining):
         raise TopographError(f"{cell.run} is of family {training.family}; allowed: supervised")
     _, state = trained_state(weights, weights_seed, "last")
-    settings = {"steps": list(steps), "epochs": epochs, "batch": batch, "rate": learning_rate}
-    key = digest([training.model_dump(), settings, weights_seed, _digest(state), code_digest(__name__)])
+    settings = {
+        "steps": list(steps),
+        "epochs": epochs,
+        "batch": batch or training.schedule.batch,
+        "rate": learning_rate,
+    }
+    key = digest([training.model_dump(), settings, _digest(state), code_digest(__name__)])
     folder = Path(path) / key
     rays = [
         _ray(training, state, seed, settings, folder / f"jump-{seed}.safetensors")

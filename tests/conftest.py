@@ -1,0 +1,104 @@
+"""A small finished study, made without training, for the tests of the site."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from topograph.foundation.storage import write_json, write_table
+from topograph.report.figure import publish
+from topograph.report.page import write_page
+
+BODY = "<table><thead><tr><th>beta</th><th>minima</th></tr></thead><tr><td>30</td><td>4</td></tr>"
+CAPTION = (
+    "Sublevel sets of <b>three</b> networks & their merge trees for beta < 6. A grid of 21 points "
+    "along each of three Hessian directions; what lies between the points is not seen."
+)
+
+
+@dataclass(frozen=True)
+class FakeStudy:
+    """Where the study lies and which figures it has."""
+
+    reports: Path
+    results: Path
+    figures: list[str]
+
+
+def manifest(output: Path, *, inputs: list[Path], seconds: int) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.touch()
+    started, ended = ("2025-01-01T00:00:00+00:00", f"2025-01-01T00:00:{seconds:02d}+00:00")
+    content = {"started": started, "ended": ended, "outputs": {str(output): ""}}
+    content["inputs"] = {str(path): "" for path in inputs}
+    write_json(output.with_suffix(".manifest.json"), content)
+
+
+def add_run(results: Path, run: str, metrics: dict[str, list[float]]) -> Path:
+    count = len(metrics["diverged"])
+    rows = pd.DataFrame({"run": run, "seed": range(count), **metrics})
+    write_table(results / "train" / run / "metrics.parquet", rows)
+    manifest(results / "train" / run / "weights.safetensors", inputs=[], seconds=20)
+    landscape = results / "landscape" / run / "hessian-3d.nc"
+    weights = results / "train" / run / "weights.safetensors"
+    manifest(landscape, inputs=[weights], seconds=7)
+    profile = results / "topology" / run / "hessian-3d.profile.parquet"
+    manifest(profile, inputs=[landscape, weights], seconds=1)
+    return profile
+
+
+def add_figure(folder: Path, figure: str, inputs: list[Path]) -> None:
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):
+        picture = Figure(figsize=(6, 3.2))
+        axes = picture.subplots(1, 2)
+        axes[0].plot([0, 1, 2, 3], [3, 1, 2, 0.5], marker="o")
+        axes[1].hexbin(range(40), [i * i % 17 for i in range(40)], gridsize=12)
+        title = f"Profiles of a physics-informed network as convection grows ({figure})"
+        publish(picture, folder / figure, title=title, caption=CAPTION, values={"minima": 4})
+    write_page(
+        folder / f"{figure}.html",
+        figure=figure,
+        study="demo",
+        config="config/demo.yaml",
+        body=f"{BODY}</table>",
+        command=f"make reports/demo/figures/{figure}.html",
+    )
+    manifest(folder / f"{figure}.html", inputs=inputs, seconds=3)
+
+
+@pytest.fixture
+def fake_study(tmp_path: Path) -> FakeStudy:
+    """Two figures of three runs; the second figure uses one run, whose job is then shared."""
+    reports, results = tmp_path / "reports" / "demo", tmp_path / "results" / "demo"
+    errors = {"relative_error": [0.01, 0.02, 0.03], "train_loss": [1e-5, 2e-5, 6e-5]}
+    accuracy = {"test_accuracy": [0.95, 0.97], "train_loss": [0.1, float("nan")]}
+    runs = {
+        "convection-mlp-0a1b2c3d4e": {**errors, "diverged": [0.0, 0.0, 0.0]},
+        "convection-mlp-5f6a7b8c9d": {**errors, "diverged": [1.0, 1.0, 1.0]},
+        "digits-wide-resnet-1234567890": {**accuracy, "diverged": [0.0, 1.0]},
+    }
+    profiles = [add_run(results, run, metrics) for run, metrics in runs.items()]
+    index = pd.DataFrame(
+        {
+            "experiment": ["convection", "convection", "digits"],
+            "run": list(runs),
+            "label": ["beta 1.0", "beta 30.0", "good"],
+            "parameters": [
+                json.dumps({"problem.kwargs.beta": 1.0}),
+                json.dumps({"problem.kwargs.beta": 30.0}),
+                json.dumps({"variant": "good"}),
+            ],
+            "seeds": ["0, 1, 2", "0, 1, 2", "0, 1"],
+        }
+    )
+    write_table(results / "index.parquet", index)
+    figures = ["tlp-fig3", "jr-fig1.a"]
+    add_figure(reports / "figures", figures[0], profiles)
+    add_figure(reports / "figures", figures[1], profiles[:1])
+    return FakeStudy(reports, results, figures)

@@ -1,0 +1,230 @@
+"""Digests that follow code and content and nothing else; manifests that can be checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topograph.foundation import provenance
+from topograph.foundation.provenance import code_digest, digest, manifest_path, write_manifest
+
+# A package that would fail if anyone imported it; `top` reaches `deep` by a relative import of a
+# module, a relative import of a name inside a function, and an absolute import.
+TREE = {
+    "__init__.py": "raise RuntimeError('imported')\n",
+    "a/__init__.py": '"""Package a."""\n',
+    "a/top.py": '''
+        """Module."""
+        import os
+        import numpy as np
+        from . import sibling
+
+        def run(x):
+            """Double."""
+            from ..b.middle import value
+            return 2 * x + value
+    ''',
+    "a/sibling.py": "import topograph.c.plain\nraise RuntimeError('imported')\n",
+    "a/unused.py": "NOTHING = 0\n",
+    "b/__init__.py": "",
+    "b/middle.py": "from topograph.b.deep import value\n",
+    "b/deep.py": "value = 1\nraise RuntimeError('imported')\n",
+    "c/__init__.py": "from .inner import *\n",
+    "c/inner.py": "INNER = 1\n",
+    "c/plain.py": "PLAIN = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    root = tmp_path / "topograph"
+    for name, text in TREE.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    monkeypatch.setattr(provenance, "PACKAGE_ROOT", tmp_path)
+    return root
+
+
+def top_digest() -> str:
+    return code_digest("topograph.a.top")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_comments_docstrings_and_formatting_change_nothing(package):
+    before = top_digest()
+    edit(package / "a/top.py", '"""Module."""', '"""Other words."""\n# a comment')
+    edit(package / "a/top.py", '"""Double."""', "# no docstring any more")
+    edit(package / "a/top.py", "2 * x + value", "(\n        2*x +\n        value  # twice\n    )")
+    edit(package / "a/__init__.py", "Package a", "A package")
+    assert top_digest() == before
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["a/top.py", "a/sibling.py", "b/middle.py", "b/deep.py", "c/plain.py", "c/inner.py"],
+)
+def test_an_edit_of_any_module_that_is_used_changes_the_digest(package, file):
+    before = top_digest()
+    with (package / file).open("a") as stream:
+        stream.write("\nCHANGED = 1\n")
+    assert top_digest() != before
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "a/__init__.py", "b/__init__.py"])
+def test_the_packages_above_a_module_count_as_used(package, file):
+    before = top_digest()
+    with (package / file).open("a") as stream:
+        stream.write("\nCHANGED = 1\n")
+    assert top_digest() != before
+
+
+def test_an_edit_elsewhere_changes_nothing(package):
+    before = top_digest()
+    edit(package / "a/unused.py", "0", "1")
+    (package / "b/new.py").write_text("NEW = 1\n")
+    assert top_digest() == before
+
+
+def test_a_changed_number_deep_down_changes_the_digest_and_back(package):
+    before = top_digest()
+    edit(package / "b/deep.py", "value = 1", "value = 2")
+    assert top_digest() != before
+    edit(package / "b/deep.py", "value = 2", "value  =  1")
+    assert top_digest() == before
+
+
+def test_no_module_is_imported(package):
+    before = set(sys.modules)
+    top_digest()
+    assert not {name for name in set(sys.modules) - before if name.startswith("topograph")}
+
+
+def test_the_order_of_modules_does_not_matter(package):
+    names = ["topograph.a.top", "topograph.a.unused", "topograph.c.plain"]
+    assert code_digest(*names) == code_digest(*reversed(names))
+    assert code_digest(*names) != code_digest(names[0])
+
+
+def test_the_adapter_counts_by_its_code(package, tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text("x = 1\n")
+    with_script = code_digest("topograph.a.top", adapter=script)
+    assert with_script != top_digest()
+    script.write_text("# a comment\nx = 1\n")
+    assert code_digest("topograph.a.top", adapter=script) == with_script
+    script.write_text("x = 2\n")
+    assert code_digest("topograph.a.top", adapter=script) != with_script
+
+
+def test_the_digest_of_the_real_training_reaches_the_foundation(monkeypatch):
+    read = []
+    original = provenance._tree_without_docstrings
+    monkeypatch.setattr(
+        provenance, "_tree_without_docstrings", lambda p: read.append(p.name) or original(p)
+    )
+    assert len(code_digest("topograph.families.training")) == 12
+    assert {"training.py", "seeds.py", "storage.py"} <= set(read)
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+def shuffled(content, draw: random.Random):
+    if isinstance(content, dict):
+        keys = list(content)
+        draw.shuffle(keys)
+        return {key: shuffled(content[key], draw) for key in keys}
+    return [shuffled(item, draw) for item in content] if isinstance(content, list) else content
+
+
+@given(content=plain, draw=st.randoms(use_true_random=False))
+def test_a_digest_does_not_depend_on_the_order_of_keys(content, draw):
+    assert digest(shuffled(content, draw)) == digest(content)
+
+
+@given(first=plain, second=plain)
+def test_equal_digests_mean_equal_content(first, second):
+    if digest(first) == digest(second):
+        assert first == second
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False))
+def test_a_digest_survives_the_way_through_json(value):
+    content = {"learning_rate": value, "kwargs": [value, "text"]}
+    assert digest(json.loads(json.dumps(content))) == digest(content)
+
+
+def test_a_digest_refuses_what_json_cannot_hold():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest({"a": float("nan")})
+
+
+def test_a_files_digest_is_its_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"content")
+    assert provenance.file_digest(tmp_path / "a") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_a_manifest_lies_beside_its_output():
+    assert manifest_path("results/a/train/r/weights.safetensors") == Path(
+        "results/a/train/r/weights.manifest.json"
+    )
+    assert manifest_path("hessian-3d.profile.parquet") == Path("hessian-3d.profile.manifest.json")
+
+
+def test_a_manifest_lists_files_with_digests_that_hold(tmp_path):
+    outputs = [tmp_path / "weights.safetensors", tmp_path / "history.parquet"]
+    inputs = [tmp_path / "data.tar.gz"]
+    for path in [*outputs, *inputs]:
+        path.write_bytes(path.name.encode() * 100)
+    written = write_manifest(
+        outputs,
+        inputs=inputs,
+        parameters={"seeds": [0, 1], "loss": float("nan")},
+        started="2025-01-01T00:00:00+00:00",
+        command="make x",
+        device="cpu",
+    )
+    assert written == tmp_path / "weights.manifest.json"
+    manifest = json.loads(written.read_text())
+    for listed, paths in ((manifest["outputs"], outputs), (manifest["inputs"], inputs)):
+        assert listed == {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+    assert manifest["parameters"] == {"seeds": [0, 1], "loss": None}
+    assert (manifest["command"], manifest["device"]) == ("make x", "cpu")
+    assert manifest["started"] < manifest["ended"]
+    assert manifest["versions"]["torch"].split(".")[0].isdigit()
+    assert manifest["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+    assert {"commit", "lock", "machine"} <= manifest.keys()
+
+
+def test_a_folder_outside_git_has_an_unknown_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.git_commit(tmp_path) == "unknown"
+
+
+def test_a_machine_without_git_has_an_unknown_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.git_commit(tmp_path) == "unknown"

@@ -1,0 +1,79 @@
+"""A copy of the repository in which the smoke study runs once, for all workflow tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Checkout(NamedTuple):
+    """A folder in which make runs as a user would run it."""
+
+    path: Path
+
+    def make(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+        """Run make and return its exit status and all that it printed."""
+        return self.run("make", *arguments, **options)
+
+    def run(self, *command: str, **options) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout, standard error in with standard output."""
+        return subprocess.run(
+            command,
+            cwd=self.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=800,
+            env={**os.environ, "STUDY": "smoke"},
+            **options,
+        )
+
+    def jobs(self, output: str) -> dict[str, int]:
+        """Return the job counts by rule that a run or a dry run announced."""
+        lines = output.partition("Job stats:")[2].splitlines()
+        rows = [line.split() for line in lines[3:]]
+        counts: dict[str, int] = {}
+        for row in rows:
+            if len(row) != 2 or row[0] == "total":
+                break
+            counts[row[0]] = int(row[1])
+        return counts
+
+
+def copy_of_repository(target: Path) -> Checkout:
+    """Copy the tracked and the new files, keeping their times, and share the environment."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    (target / ".venv").symlink_to(ROOT / ".venv")
+    return Checkout(target)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A fresh copy without results."""
+    return copy_of_repository(tmp_path / "topograph")
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A copy in which `make smoke` has run."""
+    copied = copy_of_repository(tmp_path_factory.mktemp("smoke") / "topograph")
+    done = copied.make("smoke")
+    assert done.returncode == 0, done.stdout[-6000:]
+    return copied

@@ -1,0 +1,1 @@
+"""Comparing models: paired tests on the same examples."""

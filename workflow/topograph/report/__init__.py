@@ -1,0 +1,1 @@
+"""Notebooks executed, figures published, and the site that shows them."""

@@ -1,0 +1,57 @@
+"""The page of one figure, and the templates that all pages share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from topograph.foundation.storage import atomic, require
+from topograph.report.figure import read_published
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_page(
+    output: Path, *, figure: str, study: str, config: str, body: str, command: str
+) -> None:
+    """Write the page of a figure whose SVG, PDF and values lie beside it under the same stem.
+
+    ``config`` is the study file and ``command`` the line that remakes the page. ``body`` is HTML
+    from ``run_notebook`` and is inserted as it is; everything else is escaped. The page links
+    ``<stem>.manifest.json``, which the job writes after it, and the study's ../index.html.
+
+    Raises DataError when one of the figure's files is missing or broken.
+    """
+    stem = output.name.removesuffix(".html")
+    published = read_published(output.parent / stem)
+    for suffix in ("svg", "pdf"):
+        require(output.parent / f"{stem}.{suffix}")
+    html = render(
+        "page.html",
+        stem=stem,
+        figure=figure,
+        study=study,
+        config=config,
+        command=command,
+        title=published["title"],
+        caption=published["caption"],
+        body=Markup(body),
+    )
+    with atomic(output) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template of this package, escaping every value that is not marked as HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(values)

@@ -1,0 +1,65 @@
+"""What a notebook draws from: the results of one analysis over the runs of one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from IPython.display import HTML
+
+from topograph.foundation.storage import read_dataset, read_table
+
+
+class Results:
+    """Tables and datasets of the runs that a figure shows, in the order of the study file.
+
+    ``runs`` lists mappings with run, label, parameters and seeds; ``labels`` maps run to label.
+    """
+
+    def __init__(self, results: str | Path, analysis: str, runs: Sequence[dict[str, Any]]) -> None:
+        self._root, self._analysis = Path(results), analysis
+        self.runs = list(runs)
+        self.labels = {entry["run"]: entry["label"] for entry in runs}
+
+    def table(self, stage: str, name: str) -> pd.DataFrame:
+        """Return ``<stage>/<run>/<analysis>.<name>.parquet`` of every run, one below the other."""
+        return self._tables(f"{self._analysis}.{name}.parquet", stage)
+
+    def training(self, name: str) -> pd.DataFrame:
+        """Return ``train/<run>/<name>.parquet`` of every run: history or metrics."""
+        return self._tables(f"{name}.parquet", "train")
+
+    def predictions(self, run: str) -> xr.Dataset:
+        """Return the predictions of one run."""
+        return read_dataset(self._root / "train" / run / "predictions.nc")
+
+    def dataset(self, stage: str, run: str) -> xr.Dataset:
+        """Return ``<stage>/<run>/<analysis>.nc`` of one run."""
+        return read_dataset(self._root / stage / run / f"{self._analysis}.nc")
+
+    def by_label(self, table: pd.DataFrame, column: str) -> dict[str, list[float]]:
+        """Return a column's values over seeds by the label of their run, for ``values.json``."""
+        if column not in table:
+            return {}
+        groups = table.groupby("run", sort=False)[column]
+        return {self.labels[str(run)]: values.tolist() for run, values in groups}
+
+    def _tables(self, file: str, stage: str) -> pd.DataFrame:
+        tables = [read_table(self._root / stage / run / file) for run in self.labels]
+        filled = [table for table in tables if len(table)]
+        return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+
+def captioned(table: pd.DataFrame, caption: str) -> HTML:
+    """Return a table as HTML with its caption, for the last line of a notebook's cell."""
+    head, _, rest = table.to_html(border=0).partition(">")
+    return HTML(f"{head}><caption>{escape(caption)}</caption>{rest}")
+
+
+def spread(values: pd.Series) -> str:
+    """Return ``mean (min … max)`` of a column over seeds, for captions and tables."""
+    return f"{values.mean():.3g} ({values.min():.3g} … {values.max():.3g})"

@@ -1,0 +1,210 @@
+"""The front page of a study: its figures, what each cost, and all runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from topograph.foundation.errors import DataError
+from topograph.foundation.provenance import manifest_path
+from topograph.foundation.storage import atomic, read_json, read_table, require
+from topograph.report.figure import read_published
+from topograph.report.page import render
+
+_METRICS = {
+    "relative_error": "Relative error",
+    "test_accuracy": "Test accuracy",
+    "train_loss": "Training loss",
+}
+_INDEX_COLUMNS = ("experiment", "run", "label", "parameters", "seeds")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One finished job, as its manifest tells it."""
+
+    manifest: Path
+    seconds: float
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def build_site(
+    study: str, *, config: str, reports: Path, results: Path, figures: list[str]
+) -> Path:
+    """Write ``<reports>/index.html`` from finished figures and runs, and return its path.
+
+    ``reports`` and ``results`` are the study's own folders, such as reports/study and
+    results/study. Each figure's card gives its own seconds and those of every job that it was made
+    from, found by following the inputs of manifests; a job used twice counts once. Metrics are
+    averaged over the seeds that did not diverge, and diverged seeds are counted beside them.
+
+    Raises DataError when a figure's files, a manifest, the index of runs or a run's metrics are
+    missing or broken.
+    """
+    producers = {
+        output: job
+        for path in sorted(results.glob("**/*.manifest.json"))
+        for job in [_read_job(path)]
+        for output in job.outputs
+    }
+    jobs: set[_Job] = set()
+    cards = []
+    for figure in figures:
+        own = _read_job(manifest_path(reports / "figures" / f"{figure}.html"))
+        ancestors = _ancestors(own, producers)
+        jobs |= ancestors | {own}
+        cards.append(_card(study, figure, reports, own, ancestors))
+    runs = _runs(reports, results)
+    html = render(
+        "index.html",
+        study=study,
+        config=config,
+        cards=cards,
+        metrics=[_METRICS[name] for name in runs.metrics],
+        experiments=runs.experiments,
+        run_count=runs.count,
+        total=_duration(_total(jobs)),
+        job_count=len(jobs),
+    )
+    target = reports / "index.html"
+    with atomic(target) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return target
+
+
+def _read_job(path: Path) -> _Job:
+    content = read_json(path)
+    try:
+        started, ended = (datetime.fromisoformat(content[key]) for key in ("started", "ended"))
+        # Some rules name files by absolute path; both forms must meet.
+        inputs, outputs = (
+            tuple(os.path.abspath(name) for name in content[key]) for key in ("inputs", "outputs")
+        )
+        return _Job(path, (ended - started).total_seconds(), inputs, outputs)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} is not a manifest ({error!r}); it needs started, ended, inputs and outputs. "
+            f"Remove it and make the file it stands beside again"
+        ) from error
+
+
+def _ancestors(job: _Job, producers: dict[str, _Job]) -> set[_Job]:
+    found: set[_Job] = set()
+    pending = list(job.inputs)
+    while pending:
+        producer = producers.get(pending.pop())
+        if producer is not None and producer not in found:
+            found.add(producer)
+            pending += producer.inputs
+    return found
+
+
+def _total(jobs: Iterable[_Job]) -> float:
+    return sum(job.seconds for job in jobs)
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _card(
+    study: str, figure: str, reports: Path, own: _Job, ancestors: set[_Job]
+) -> dict[str, Any]:
+    folder = reports / "figures"
+    for suffix in ("html", "svg"):
+        require(folder / f"{figure}.{suffix}")
+    published = read_published(folder / figure)
+    return {
+        "id": figure,
+        "title": published["title"],
+        "caption": published["caption"],
+        "command": f"make reports/{study}/figures/{figure}.html",
+        "own": _duration(own.seconds),
+        "others": _duration(_total(ancestors)),
+        "other_count": len(ancestors),
+    }
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The table of runs: which metrics it shows, and its rows by experiment."""
+
+    metrics: list[str]
+    experiments: dict[str, list[dict[str, Any]]]
+    count: int
+
+
+def _runs(reports: Path, results: Path) -> _Runs:
+    index = _table(results / "index.parquet", _INDEX_COLUMNS)
+    tables = {
+        run: _table(results / "train" / run / "metrics.parquet", ("run", "seed", "diverged"))
+        for run in index["run"].unique()
+    }
+    shown = [name for name in _METRICS if any(name in table for table in tables.values())]
+    experiments: dict[str, list[dict[str, Any]]] = {}
+    for row in index.to_dict("records"):
+        manifest = require(results / "train" / row["run"] / "weights.manifest.json")
+        experiments.setdefault(row["experiment"], []).append(
+            {
+                "run": row["run"],
+                "label": row["label"],
+                "parameters": _parameters(row, results),
+                "seeds": row["seeds"],
+                "manifest": Path(os.path.relpath(manifest, reports)).as_posix(),
+                **_outcome(tables[row["run"]], shown),
+            }
+        )
+    return _Runs(shown, experiments, len(tables))
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    table = read_table(path)
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise DataError(
+            f"{path} lacks the columns {', '.join(missing)}; it has "
+            f"{', '.join(map(str, table.columns))}. Remake it: rm {path} && make {path}"
+        )
+    return table
+
+
+def _parameters(row: Mapping[Any, Any], results: Path) -> dict[str, str]:
+    try:
+        parameters = json.loads(row["parameters"])
+        return {name: str(value) for name, value in parameters.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        path = results / "index.parquet"
+        raise DataError(
+            f"{path}: the parameters of run {row['run']} are {row['parameters']!r}, not the JSON "
+            f"text of a mapping; remake it: rm {path} && make {path}"
+        ) from error
+
+
+def _outcome(table: pd.DataFrame, metrics: list[str]) -> dict[str, Any]:
+    diverged = table["diverged"].astype(bool)
+    cells = []
+    for name in metrics:
+        values = table.loc[~diverged, name].dropna() if name in table else pd.Series(dtype=float)
+        cells.append(_summary(values))
+    return {"trained": len(table), "diverged": int(diverged.sum()), "metrics": cells}
+
+
+def _summary(values: pd.Series) -> dict[str, str] | None:
+    if values.empty:
+        return None
+    mean, low, high = (f"{value:.3g}" for value in (values.mean(), values.min(), values.max()))
+    return {"mean": mean, "range": f"{low} to {high}" if len(values) > 1 else "one seed"}
