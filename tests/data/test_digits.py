@@ -46,7 +46,9 @@ def test_images_are_augmented_only_when_asked_by_shifts_of_one_pixel() -> None:
     images = torch.arange(1.0, 65.0).reshape(1, 1, 8, 8).repeat(200, 1, 1, 1)
     moved = data.augmentation(images, torch.Generator().manual_seed(0))
     padded = torch.nn.functional.pad(images[0, 0], (1, 1, 1, 1))
-    shifts = {tuple(padded[r : r + 8, c : c + 8].flatten().tolist()) for r in range(3) for c in range(3)}
+    shifts = {
+        tuple(padded[r : r + 8, c : c + 8].flatten().tolist()) for r in range(3) for c in range(3)
+    }
     assert {tuple(image.flatten().tolist()) for image in moved} == shifts
 
 

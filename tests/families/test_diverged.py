@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from topograph.config.models import JumpRetrain, Landscape
 from topograph.config.runs import Cell
 from topograph.families import training
 from topograph.families.training import FILES, train
-from topograph.foundation.storage import read_dataset, read_table
+from topograph.foundation.storage import read_dataset, read_table, read_weights, write_weights
 from topograph.landscape.analysis import landscapes
 from topograph.topology.analysis import landscape_topology
 from topograph.trajectory.analysis import trajectory_homology, trajectory_map
 from topograph.trajectory.jump_retrain import jump_and_retrain
 
 MakeCell = Callable[..., Cell]
+JUMPS = JumpRetrain(kind="jump-retrain", seeds=[0, 1], steps=[0.5, 1.0], epochs=1)
 ABSURD = {"name": "sgd", "learning_rate": 1e6}
 
 
@@ -86,16 +88,11 @@ def test_a_cell_in_which_every_seed_diverged_has_a_quantities_row_and_no_marks(
     assert dataset["loss"].shape == (1, 1, 3, 3)
     assert dataset["loss"].isnull().all()
     tables = landscape_topology(dataset, "axis")
-    row = tables["quantities"].iloc[0].to_dict()
-    assert row == {
-        "points": 3,
-        "diverged": 1,
-        "run": "digits-run",
-        "seed": 0,
-        "epoch": 4,
-        "connectivity": "axis",
-    }
-    assert len(tables["marks"]) == len(tables["profile"]) == 0
+    row = tables["quantities"].squeeze()
+    expected = {"run": "digits-run", "seed": 0, "epoch": 4, "connectivity": "axis"}
+    assert row[list(expected)].to_dict() == expected
+    assert (row["points"], row["diverged"]) == (3, 1)
+    assert len(tables["marks"]) == len(tables["profile"]) == len(tables["pairs"]) == 0
 
 
 def test_finite_weights_with_an_infinite_loss_count_as_diverged(
@@ -103,9 +100,9 @@ def test_finite_weights_with_an_infinite_loss_count_as_diverged(
 ) -> None:
     cell = digits_cell(epochs=1)
     train(cell, tmp_path)
-    tensors, header = training.read_weights(tmp_path / FILES[0])
+    tensors, header = read_weights(tmp_path / FILES[0])
     tensors["0/1/norm.weight"] = np.full_like(tensors["0/1/norm.weight"], 3e38)
-    training.write_weights(tmp_path / FILES[0], tensors, header)
+    write_weights(tmp_path / FILES[0], tensors, header)
     analysis = Landscape(
         kind="landscape", directions="hessian", dimensions=1, points=3, distance=0.1
     )
@@ -114,19 +111,42 @@ def test_finite_weights_with_an_infinite_loss_count_as_diverged(
     assert dataset["loss"].isnull().all()
 
 
-def test_jumps_from_it_are_nan_and_their_map_and_homology_are_empty(
-    diverged: tuple[Cell, Path], tmp_path: Path
+def jumps(cell: Cell, weights: Path) -> xr.Dataset:
+    seeds, steps = [0, 1], [0.5, 1.0]
+    path = weights.parent / "jumps"
+    return jump_and_retrain(cell, weights, path, seeds=seeds, steps=steps, epochs=1)
+
+
+def test_jumps_from_it_keep_losses_that_are_not_finite_and_their_map_drops_them(
+    diverged: tuple[Cell, Path],
+) -> None:
+    dataset = jumps(*diverged)
+    assert dataset["test_loss"].shape == (2, 2, 2)
+    assert dataset["test_loss"].sel(epoch=0).isnull().all()
+    lost = int(dataset["test_loss"].isnull().sum())
+    coordinates, potential, quality = trajectory_map(dataset, JUMPS)
+    assert quality[["points", "dropped"]].to_numpy().tolist() == [[8 - lost, lost]]
+    assert len(coordinates) == 8 - lost
+    diagram, statistics = trajectory_homology(potential, "digits-run", neighbours=3)
+    assert len(diagram) == len(statistics) == 0
+
+
+def test_jumps_from_weights_that_are_nan_have_an_empty_map_and_homology(
+    diverged: tuple[Cell, Path],
 ) -> None:
     cell, weights = diverged
-    analysis = JumpRetrain(kind="jump-retrain", seeds=[0, 1], steps=[0.5, 1.0], epochs=1)
-    dataset = jump_and_retrain(
-        cell, weights, tmp_path / "jumps", seeds=[0, 1], steps=[0.5, 1.0], epochs=1
+    tensors, header = read_weights(weights)
+    write_weights(
+        weights,
+        {k: np.full_like(v, np.nan, v.dtype) if v.ndim else v for k, v in tensors.items()},
+        header,
     )
-    assert dataset["test_loss"].shape == (2, 2, 2)
-    assert dataset["test_loss"].isnull().all()
-    coordinates, potential, quality = trajectory_map(dataset, analysis)
+    dataset = jumps(cell, weights)
+    for name in ("test_loss", "gram", "relative_distance"):
+        assert dataset[name].isnull().all()
+    coordinates, potential, quality = trajectory_map(dataset, JUMPS)
     assert len(coordinates) == 0
-    assert {"seed", "step", "epoch", "x", "y"} <= set(coordinates)
+    assert {"run", "seed", "step", "epoch", "x", "y"} <= set(coordinates)
     assert quality[["points", "dropped"]].to_numpy().tolist() == [[0, 8]]
     diagram, statistics = trajectory_homology(potential, "digits-run", neighbours=3)
     assert len(diagram) == len(statistics) == 0

@@ -167,8 +167,6 @@ def test_segmentation_scores_equal_scikit_learns_jaccard_score(
     truth = predictions["target"].values.ravel()
     for seed in (0, 1):
         predicted = predictions["predicted"].sel(seed=seed).values.ravel()
-        expected = jaccard_score(
-            truth, predicted, labels=[0, 1, 2], average=None, zero_division=0
-        )
+        expected = jaccard_score(truth, predicted, labels=[0, 1, 2], average=None, zero_division=0)
         np.testing.assert_allclose(metrics.loc[seed, names].astype(float), expected, rtol=1e-12)
         assert metrics.loc[seed, "test_accuracy"] == pytest.approx((truth == predicted).mean())

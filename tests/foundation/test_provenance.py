@@ -84,12 +84,23 @@ def test_an_edit_of_any_module_that_is_used_changes_the_digest(package, file):
     assert top_digest() != before
 
 
-@pytest.mark.parametrize("file", ["__init__.py", "a/__init__.py", "b/__init__.py"])
+@pytest.mark.parametrize("file", ["a/__init__.py", "b/__init__.py"])
 def test_the_packages_above_a_module_count_as_used(package, file):
     before = top_digest()
     with (package / file).open("a") as stream:
         stream.write("\nCHANGED = 1\n")
     assert top_digest() != before
+
+
+def test_the_list_of_public_names_and_the_config_models_do_not_count(package):
+    (package / "config").mkdir()
+    (package / "config/models.py").write_text("KEYS = 1\n")
+    edit(package / "a/sibling.py", "import topograph.c.plain", "import topograph.config.models")
+    before = top_digest()
+    for file in ("__init__.py", "config/models.py"):
+        with (package / file).open("a") as stream:
+            stream.write("\nCHANGED = 1\n")
+    assert top_digest() == before
 
 
 def test_an_edit_elsewhere_changes_nothing(package):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from topograph.foundation.seeds import derive_seed, generator, torch_seed
 
 roots = st.integers(0, 2**32 - 1)
-purposes = st.lists(st.text(max_size=8) | st.integers(0, 1000), max_size=3).map(tuple)
+words = st.text(min_size=1, max_size=8)
+purposes = st.lists(words | st.integers(0, 1000), max_size=3).map(tuple)
 
 
 @given(root=roots, first=purposes, second=purposes)

@@ -67,9 +67,14 @@ def test_a_write_makes_its_folders_and_an_ordinary_readable_file(tmp_path):
 def test_an_exception_in_the_block_leaves_the_old_file_alone(tmp_path, mistake):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(type(mistake)) as raised, storage.atomic(path) as temporary:
-        temporary.write_text("half of the new")
-        raise mistake
+
+    def write():
+        with storage.atomic(path) as temporary:
+            temporary.write_text("half of the new")
+            raise mistake
+
+    with pytest.raises(type(mistake)) as raised:
+        write()
     assert raised.value is mistake
     assert path.read_text() == "old"
     assert listing(tmp_path) == ["a.txt"]

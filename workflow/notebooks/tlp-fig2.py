@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 
 from topograph.plotting.landscape import draw_contour
 from topograph.plotting.persistence import draw_diagram
-from topograph.plotting.profile import draw_profile, draw_tree
+from topograph.plotting.profile import draw_profile_or_say_diverged, draw_tree
 from topograph.plotting.style import figure_style
 from topograph.report.figure import publish
 from topograph.report.results import Results, captioned, spread
@@ -50,12 +50,13 @@ with figure_style():
         landscape = data.dataset("landscape", run)
         loss = landscape["loss"].sel(seed=seed).isel(epoch=-1)
         surface, branches, shape, plane = panels[row]
-        figure.colorbar(draw_contour(surface, loss, dots), ax=surface, format="%.2g")
-        draw_tree(branches, tree)
-        branches.set(yscale="log", xlim=(0, loss.size), xlabel="grid points", ylabel="loss")
-        draw_profile(shape, profile, dots, log=True)
-        branches.sharey(shape)
-        draw_diagram(plane, diagram)
+        draw_profile_or_say_diverged(shape, profile, dots)
+        if len(profile):
+            figure.colorbar(draw_contour(surface, loss, dots), ax=surface, format="%.2g")
+            draw_tree(branches, tree)
+            branches.set(xlim=(0, loss.size), xlabel="grid points", ylabel="loss")
+            branches.set(yscale="log", ylim=shape.get_ylim())
+            draw_diagram(plane, diagram)
         titles = ("loss surface", "merge tree", "profile", "persistence diagram")
         for axes, name in zip(panels[row], titles, strict=True):
             axes.set_title(f"{label}: {name}" if axes is surface else name)

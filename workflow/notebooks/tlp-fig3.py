@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import LogNorm
 
 from topograph.plotting.field import draw_heat_map, draw_solution
-from topograph.plotting.profile import draw_profile
+from topograph.plotting.profile import draw_profile_or_say_diverged
 from topograph.plotting.style import figure_style
 from topograph.report.figure import publish
 from topograph.report.results import Results, captioned, spread
@@ -32,28 +32,21 @@ table = metrics.groupby("run", sort=False).agg(
     iterations=("iterations", spread),
     diverged=("diverged", "sum"),
 )
-if "minima" in grid:
-    shapes = grid.groupby("run", sort=False).agg(
-        minima=("minima", spread),
-        saddles=("saddles", spread),
-        mean_persistence=("mean_persistence", spread),
-        width_slope=("width_slope", spread),
-        loss_range=("loss_range", spread),
-    )
-    table = table.join(shapes)
-captioned(table.rename(index=data.labels).T, "Networks and landscapes: mean and range over seeds.")
+shown = ["minima", "saddles", "mean_persistence", "width_slope", "loss_range"]
+table = table.join(grid.groupby("run", sort=False)[shown].agg(spread)).rename(index=data.labels)
+captioned(table.T, "Networks and landscapes: mean and range over seeds.")
 
 # %%
-if "minima" in quantities:
-    counts = quantities.pivot_table("minima", "run", "points", aggfunc=spread, sort=False)
-    counts = counts.rename(index=data.labels).add_prefix("points = ")
-    text = "Minima on the grid and its subgrids: where they differ, the grid undersamples."
-    display(captioned(counts, text))
+counts = quantities.pivot_table("minima", "run", "points", aggfunc=spread, sort=False)
+captioned(
+    counts.rename(index=data.labels).add_prefix("points = "),
+    "Minima on the grid and its subgrids: where they differ, the grid undersamples.",
+)
 
 # %%
 errors = metrics.pivot(index="seed", columns="run", values="relative_error")[list(data.labels)]
 errors = errors.rename(columns=data.labels, index=lambda seed: f"seed {seed}")
-norm = LogNorm(profiles["mean_loss"].min(), profiles["mean_loss"].max()) if len(profiles) else None
+norm = LogNorm(profiles["mean_loss"].min(), profiles["mean_loss"].max())
 
 with figure_style():
     rows, columns = len(seeds) + 3, len(data.runs)
@@ -65,14 +58,9 @@ with figure_style():
     for column, run in enumerate(data.labels):
         shared = None
         for row, seed in enumerate(seeds, start=1):
-            axes = figure.add_subplot(layout[row, column], sharey=shared)
-            shared = axes
-            chosen = profiles.query("run == @run and seed == @seed")
-            if len(chosen):
-                dots = marks.query("run == @run and seed == @seed")
-                draw_profile(axes, chosen, dots, norm=norm, log=True)
-            else:
-                axes.text(0.5, 0.5, "diverged", ha="center", transform=axes.transAxes)
+            axes = shared = figure.add_subplot(layout[row, column], sharey=shared)
+            query = "run == @run and seed == @seed"
+            draw_profile_or_say_diverged(axes, profiles.query(query), marks.query(query), norm=norm)
             axes.set_xticks([])
             axes.set_xlabel(f"seed {seed}", labelpad=2)
             axes.set_ylabel("loss" if column == 0 else "")
@@ -95,7 +83,7 @@ caption = (
     f"training loss on a grid of {grid['points'].max()} points along each of the top Hessian "
     "eigenvectors of each network (unit norm, sampled in float64); width counts grid points, "
     "colour is the mean loss of a basin, red dots are minima, orange dots saddles; loss axes are "
-    "logarithmic and shared within a column, so a stem one point wide is the trained network alone: "
+    "logarithmic and shared within a column; a stem one point wide is the trained network alone: "
     "the grid does not resolve its neighbourhood. Below: the solution of the first seed and the "
     "exact one. Ranges in the tables are over seeds; so few seeds are no test of a difference."
 )

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import LogNorm
 
 from topograph.plotting.field import draw_classes, draw_image
-from topograph.plotting.profile import draw_profile
+from topograph.plotting.profile import draw_profile_or_say_diverged
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
 from topograph.report.results import Results, captioned, spread
@@ -33,15 +33,19 @@ captioned(final, "On held-out slices after training: mean and range over seeds."
 
 # %%
 shown = ["loss_minimum", "loss_range", "minima", "saddles", "width_slope"]
-if "minima" in grid:
-    depth = grid.groupby(["run", "epoch"], sort=False)[shown].agg(spread)
-    text = "Depth and shape of the landscapes: mean and range over seeds."
-    display(captioned(depth.rename(index=data.labels, level=0), text))
-    keys = ["run", "epoch"]
-    counts = quantities.pivot_table("minima", keys, "points", aggfunc=spread, sort=False)
-    counts = counts.rename(index=data.labels, level=0).add_prefix("points = ")
-    text = "Minima on the grid and its subgrids: where they differ, the grid undersamples."
-    display(captioned(counts, text))
+depth = grid.groupby(["run", "epoch"], sort=False)[shown].agg(spread)
+captioned(
+    depth.rename(index=data.labels, level=0),
+    "Depth and shape of the landscapes: mean and range over seeds.",
+)
+
+# %%
+keys = ["run", "epoch"]
+counts = quantities.pivot_table("minima", keys, "points", aggfunc=spread, sort=False)
+captioned(
+    counts.rename(index=data.labels, level=0).add_prefix("points = "),
+    "Minima on the grid and its subgrids: where they differ, the grid undersamples.",
+)
 
 # %%
 norm = LogNorm(profiles["mean_loss"].min(), profiles["mean_loss"].max())
@@ -70,9 +74,7 @@ with figure_style():
         for column, epoch in enumerate(epochs):
             axes = panels[row, column]
             query = "run == @run and seed == @seed and epoch == @epoch"
-            chosen = profiles.query(query)
-            if len(chosen):
-                draw_profile(axes, chosen, marks.query(query), norm=norm, log=True)
+            draw_profile_or_say_diverged(axes, profiles.query(query), marks.query(query), norm=norm)
             axes.set(xticks=[], ylim=(low * 0.9, high * 1.1), xlabel="")
             axes.set_ylabel(f"{data.labels[run]}\nseed {seed}\nloss" if column == 0 else "")
             if row == 0:

@@ -53,6 +53,11 @@ def data_of(wildcards):
     return files_of(data["target"]) if data else []
 
 
+def code_of_run(script, module):
+    """Return a function of wildcards: the digest with the modules of a run's targets in it."""
+    return lambda wildcards: code_of(script, module, *CELLS[wildcards.run].modules)
+
+
 def code_of(script, *modules):
     """Return the digest of a script and of every library module that its stage uses."""
     return code_digest(*modules, adapter=f"{SCRIPTS}/{script}")

@@ -18,6 +18,6 @@ rule sample_landscape:
     params:
         cell=cell_of,
         analysis=analysis_of,
-        code=code_of("sample_landscape.py", "topograph.landscape.analysis"),
+        code=code_of_run("sample_landscape.py", "topograph.landscape.analysis"),
     script:
         "../scripts/sample_landscape.py"

@@ -20,6 +20,6 @@ rule train:
     params:
         cell=cell_of,
         scratch=scratch_of,
-        code=code_of("train.py", "topograph.families.training"),
+        code=code_of_run("train.py", "topograph.families.training"),
     script:
         "../scripts/train.py"

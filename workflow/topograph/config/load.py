@@ -99,8 +99,9 @@ def _key_path(location: tuple[str | int, ...], content: Any, missing: bool) -> s
     for position, key in enumerate(location):
         absent = missing and position == len(location) - 1
         if isinstance(content, Mapping) and (key in content or absent):
+            # pydantic calls the keys true and false 1 and 0.
+            keys.append(str(next((known for known in content if known == key), key)))
             content = content.get(key)
-            keys.append(str(key))
         elif isinstance(content, list) and isinstance(key, int) and key < len(content):
             content = content[key]
             keys.append(str(key))

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from topograph.config.load import config_error
 from topograph.config.models import Analysis, Experiment, Plan, Study, Training, analysis_problem
-from topograph.config.targets import signature
+from topograph.config.targets import SHORT_NAMES, resolve, signature
 from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import digest
 
@@ -27,6 +27,12 @@ class Cell:
     run: str
     seeds: tuple[int, ...]
     training: Any
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules that its targets come from; they are imported by name, at run time."""
+        named = {kind: getattr(self.training, kind, None) for kind in SHORT_NAMES}
+        return [resolve(k, t.target).partition(":")[0] for k, t in named.items() if t is not None]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cell as builtins, the form in which it reaches a rule or a manifest."""

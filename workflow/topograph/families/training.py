@@ -37,7 +37,7 @@ def train(cell: Cell, path: str | Path, *, scratch: str | Path | None = None) ->
     """
     folder = Path(path)
     family = FAMILIES[cell.training.family]
-    key = digest([cell.training.model_dump(), code_digest(family.__name__)])
+    key = digest([cell.training.model_dump(), code_digest(family.__name__, *cell.modules)])
     work = Path(scratch or folder / "scratch") / key
     results = {
         seed: _seed_result(family, cell, seed, work, key)

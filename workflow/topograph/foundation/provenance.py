@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -40,22 +41,26 @@ def code_digest(*modules: str, adapter: str | Path | None = None) -> str:
 
     Hashes the syntax trees, without docstrings, of the modules and of every topograph module that
     they import, by path and never by import, so comments and formatting change nothing and torch
-    is not loaded. ``adapter`` is the script that calls them.
+    is not loaded. ``adapter`` is the script that calls them. The config models are left out: what
+    a job reads of them, resolved, is a parameter of the job already.
     """
     pending = list(modules)
     seen: dict[str, str] = {}
     while pending:
         name = pending.pop()
         path = _module_path(name)
-        if path is None or name in seen:
+        if path is None or name in seen or _is_left_out(name):
             continue
-        tree = _tree_without_docstrings(path)
-        seen[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-        pending += [name.rpartition(".")[0], *_imports(tree, name, path.name == "__init__.py")]
+        seen[name], imported = _parsed(path, name, path.stat().st_mtime_ns)
+        pending += [name.rpartition(".")[0], *imported]
     if adapter is not None:
-        dump = ast.dump(_tree_without_docstrings(Path(adapter)))
-        seen[Path(adapter).name] = hashlib.sha256(dump.encode()).hexdigest()
+        script = Path(adapter)
+        seen[script.name], _ = _parsed(script, script.stem, script.stat().st_mtime_ns)
     return digest(sorted(seen.items()))
+
+
+def _is_left_out(name: str) -> bool:
+    return name == "topograph" or name.startswith("topograph.config")
 
 
 def _module_path(name: str) -> Path | None:
@@ -64,6 +69,14 @@ def _module_path(name: str) -> Path | None:
     base = PACKAGE_ROOT.joinpath(*name.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _parsed(path: Path, module: str, modified: int) -> tuple[str, tuple[str, ...]]:
+    """Return a module's digest and what it imports; parsed once while ``modified`` stays."""
+    tree = _tree_without_docstrings(path)
+    imported = _imports(tree, module, path.name == "__init__.py")
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(imported)
 
 
 def _tree_without_docstrings(path: Path) -> ast.Module:

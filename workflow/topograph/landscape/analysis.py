@@ -15,7 +15,7 @@ from topograph.families.training import family_of, trained_state
 from topograph.foundation.seeds import derive_seed
 from topograph.geometry.directions import Directions, hessian_directions, random_directions
 from topograph.landscape.hessian import hessian_eigenpairs
-from topograph.landscape.sampling import sample
+from topograph.landscape.sampling import axis, sample
 from topograph.objective.objective import Objective
 
 SCALARS = ("center_loss", "error_absolute", "error_relative")
@@ -88,9 +88,9 @@ def _directions(
 
 def _diverged(analysis: Landscape) -> xr.Dataset:
     n = analysis.dimensions
-    axis = np.linspace(-analysis.distance, analysis.distance, analysis.points)
+    alphas = axis(analysis.distance, analysis.points)
     names = [f"alpha_{i + 1}" for i in range(n)]
     empty = np.full((analysis.points,) * n, np.nan)
-    dataset = xr.Dataset({"loss": (names, empty)}, coords={name: axis for name in names})
+    dataset = xr.Dataset({"loss": (names, empty)}, coords=dict.fromkeys(names, alphas))
     missing = {name: np.nan for name in SCALARS}
     return dataset.assign(missing).assign(diverged=1)

@@ -46,13 +46,13 @@ def sample(
     counts, reaches = _per_axis("points", points, n), _per_axis("distance", distance, n)
     _check(objective, counts, reaches, engine, dtype)
     chosen = objective.engine if engine == "auto" else engine
-    axes = [np.linspace(-d, d, int(p)) for d, p in zip(reaches, counts, strict=True)]
+    axes = [axis(d, int(p)) for d, p in zip(reaches, counts, strict=True)]
     alphas = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, n)
     place = (getattr(torch, dtype), torch.device(device or "cpu"))
     values = _evaluate(objective, directions, alphas, chosen, place, "sampling")
     center = _evaluate(objective, directions, np.zeros((1, n)), chosen, place)
     names = [f"alpha_{i + 1}" for i in range(n)]
-    shape = tuple(len(axis) for axis in axes)
+    shape = tuple(map(len, axes))
     dataset = xr.Dataset(
         {name: (names, column.reshape(shape)) for name, column in values.items()},
         coords=dict(zip(names, axes, strict=True)),
@@ -67,6 +67,14 @@ def sample(
     dataset["norm"] = ("direction", directions.norms.numpy())
     dataset["cosine"] = (("direction", "other"), directions.cosines.numpy())
     return dataset
+
+
+def axis(distance: float, points: int) -> np.ndarray:
+    """Return ``points`` equally spaced alphas, symmetric about 0 to the last bit.
+
+    ``linspace`` misses the centre of many odd grids by a rounding error.
+    """
+    return np.arange(1 - points, points, 2) / (points - 1) * distance
 
 
 def _per_axis(name: str, given: float | Sequence[float], n: int) -> list[float]:
@@ -168,8 +176,9 @@ def _precision(
     double = (torch.float64, place[1])
     exact = _evaluate(objective, directions, alphas[chosen], engine, double)["loss"]
     finite = np.isfinite(exact) & np.isfinite(losses[chosen])
-    error = np.abs(losses[chosen] - exact)[finite]
-    scale = np.maximum(np.abs(exact[finite]), np.finfo(float).tiny)
+    exact = exact[finite]
+    error = np.abs(losses[chosen][finite] - exact)
+    scale = np.maximum(np.abs(exact), np.finfo(float).tiny)
     return {
         "error_absolute": float(error.max(initial=0.0)),
         "error_relative": float((error / scale).max(initial=0.0)),

@@ -65,12 +65,13 @@ class Objective:
         on the buffers of the centre. Raises TopographError when nothing is selected, the data are
         empty or the loss is not a scalar.
         """
+        kept = copy.deepcopy(model)
         listed = _listed(batches)
         names = _selected(model, parameters)
         functions: dict[str, Metric] = {"loss": loss, **(metrics or {})}
 
         def place(dtype: torch.dtype, device: torch.device) -> Placed:
-            network = copy.deepcopy(model).eval().to(device, dtype).requires_grad_(False)
+            network = copy.deepcopy(kept).eval().to(device, dtype).requires_grad_(False)
             state = dict(network.named_parameters())
             center = {name: state[name].detach().clone() for name in names}
             placed = [(_moved(x, dtype, device), _moved(y, dtype, device)) for x, y in listed]
@@ -137,12 +138,13 @@ def _listed(batches: Batch | Sequence[Batch]) -> list[Batch]:
     listed: list[Any] = list(batches)
     if len(listed) == 2 and isinstance(listed[0], Tensor):
         listed = [tuple(listed)]
-    if not sum(len(inputs) for inputs, _ in listed):
+    filled = [pair for pair in listed if len(pair[0])]
+    if not filled:
         raise TopographError(
             f"no examples in {len(listed)} batches; an objective needs at least one "
             "(inputs, targets) pair that is not empty"
         )
-    return listed
+    return filled
 
 
 def _selected(model: nn.Module, patterns: str | Sequence[str]) -> list[str]:

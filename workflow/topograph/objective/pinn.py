@@ -38,10 +38,10 @@ def pinn_objective(problem: Problem, network: nn.Module) -> Objective:
     over N_u points) and ``boundary`` (mean square over N_b pairs), all with weight 1, as DeepXDE
     trains it (Krishnapriyan et al. 2021, eq. 2).
     """
-    points = problem.points()
+    points, kept = problem.points(), copy.deepcopy(network)
 
     def place(dtype: torch.dtype, device: torch.device) -> Placed:
-        model = copy.deepcopy(network).eval().to(device, dtype).requires_grad_(False)
+        model = copy.deepcopy(kept).eval().to(device, dtype).requires_grad_(False)
         center = {name: p.detach().clone() for name, p in model.named_parameters()}
         tensors = Points(*(torch.from_numpy(array).to(device, dtype) for array in points))
         return Placed(center, _terms(problem, model, tensors))

@@ -54,6 +54,16 @@ def draw_profile(
     return ProfileArtists(basins, minima, saddles)
 
 
+def draw_profile_or_say_diverged(
+    axes: Axes, table: pd.DataFrame, marks: pd.DataFrame, *, norm: Normalize | None = None
+) -> None:
+    """Draw a profile on a logarithmic loss axis; for an empty table say why there is none."""
+    if len(table):
+        draw_profile(axes, table, marks, norm=norm, log=True)
+    else:
+        axes.text(0.5, 0.5, "diverged", ha="center", va="center", transform=axes.transAxes)
+
+
 def draw_tree(axes: Axes, lines: pd.DataFrame) -> LineCollection:
     """Draw a merge tree from the table of `Profile.tree_lines()`: segments x0, y0, x1, y1.
 

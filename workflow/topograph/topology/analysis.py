@@ -21,9 +21,10 @@ def landscape_topology(dataset: xr.Dataset, connectivity: str) -> dict[str, pd.D
     ``pairs``, ``profile``, ``marks`` and ``tree`` are of the merge tree with the connectivity
     named; ``diagram`` is GUDHI's, of the vertex construction (the axis connectivity);
     ``quantities`` holds a row for the grid and one for each subgrid of every 2nd, 4th, … vertex,
-    by ``points``. A landscape without a finite value has only a ``quantities`` row, ``diverged``.
+    by ``points``. A landscape without a finite value has no rows but one of ``quantities``, all
+    NaN, with ``diverged`` 1.
     """
-    collected: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    collected: list[dict[str, pd.DataFrame]] = []
     losses = dataset["loss"]
     for seed in losses["seed"].values:
         for epoch in losses["epoch"].values:
@@ -34,16 +35,14 @@ def landscape_topology(dataset: xr.Dataset, connectivity: str) -> dict[str, pd.D
                 "epoch": int(epoch),
                 "connectivity": connectivity,
             }
-            for name, table in _one(values, connectivity).items():
-                collected[name].append(table.assign(**keys))
-    return {
-        name: pd.concat(tables) if tables else pd.DataFrame() for name, tables in collected.items()
-    }
+            tables = _one(values, connectivity)
+            collected.append({name: table.assign(**keys) for name, table in tables.items()})
+    return {name: pd.concat([tables[name] for tables in collected]) for name in TABLES}
 
 
 def _one(values: np.ndarray, connectivity: str) -> dict[str, pd.DataFrame]:
     if not np.isfinite(values).any():
-        return {"quantities": pd.DataFrame([{"points": len(values), "diverged": 1}])}
+        return _diverged(values, connectivity)
     tree = merge_tree(values, connectivity)
     shape = profile(tree)
     numbers = [
@@ -60,9 +59,20 @@ def _one(values: np.ndarray, connectivity: str) -> dict[str, pd.DataFrame]:
     }
 
 
+def _diverged(values: np.ndarray, connectivity: str) -> dict[str, pd.DataFrame]:
+    """Return the tables of a single vertex, emptied: the same columns as any other landscape."""
+    tables = _one(np.zeros((1,) * values.ndim), connectivity)
+    empty = {name: table.iloc[:0] for name, table in tables.items()}
+    row = tables["quantities"].astype(float) * np.nan
+    return {**empty, "quantities": row.assign(points=len(values), diverged=1)}
+
+
 def _subgrids(values: np.ndarray) -> list[np.ndarray]:
-    """Return the grid and its nested halves, as long as both ends and the centre stay vertices."""
+    """Return the grid and its nested halves, as long as both ends and the centre stay vertices.
+
+    Halves without a finite value are left out.
+    """
     grids = [values]
-    while (len(grids[-1]) - 1) % 4 == 0 and (len(grids[-1]) + 1) // 2 >= COARSEST:
+    while len(grids[-1]) % 4 == 1 and (len(grids[-1]) + 1) // 2 >= COARSEST:
         grids.append(grids[-1][(slice(None, None, 2),) * values.ndim])
-    return grids
+    return [grid for grid in grids if np.isfinite(grid).any()]

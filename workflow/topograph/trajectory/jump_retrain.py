@@ -57,7 +57,7 @@ def jump_and_retrain(
 
     Returns losses and accuracies (seed, step, epoch); ``gram`` (point, other), inner products of
     theta - theta_o in float64, points in the order (seed, step, epoch); the return statistics.
-    Raises TopographError for a family that is not supervised; weights that diverged give NaN.
+    Raises TopographError for a family that is not supervised; weights that are NaN give NaN.
     """
     training = cell.training
     if not isinstance(training, SupervisedTraining):
@@ -69,7 +69,8 @@ def jump_and_retrain(
         "batch": batch or training.schedule.batch,
         "rate": learning_rate,
     }
-    key = digest([training.model_dump(), settings, _digest(state), code_digest(__name__)])
+    code = code_digest(__name__, *cell.modules)
+    key = digest([training.model_dump(), settings, _digest(state), code])
     folder = Path(path) / key
     rays = [
         _ray(training, state, seed, settings, folder / f"jump-{seed}.safetensors")

@@ -1,0 +1,249 @@
+"""The objective equals the model's own loss, whatever the batches, and leaves the model alone."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from topograph.foundation.errors import TopographError
+from topograph.models.unet import UNet
+from topograph.objective.objective import Batch, Objective
+
+
+def make_network() -> nn.Module:
+    """A small network with batch norm, dropout and trained buffers, left in training mode."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(inplace=True), nn.Flatten(),
+        nn.Dropout(0.5), nn.Linear(12, 4),
+    )  # fmt: skip
+    network[1].running_mean.normal_()
+    network[1].running_var.uniform_(0.5, 2)
+    return network.train()
+
+
+def make_batch(examples: int = 12) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn((examples, 1, 4, 4), generator=generator)
+    return inputs, torch.randint(0, 4, (examples,), generator=generator)
+
+
+def accuracy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return (outputs.argmax(1) == targets).float().mean()
+
+
+def stacked(objective: Objective, points: int, dtype: torch.dtype = torch.float32) -> dict:
+    generator = torch.Generator().manual_seed(2)
+    return {
+        name: value.to(dtype) + 0.1 * torch.randn((points, *value.shape), generator=generator)
+        for name, value in objective.center.items()
+    }
+
+
+def test_the_loss_is_the_models_own_in_evaluation_mode() -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    objective = Objective.from_model(network, F.cross_entropy, (inputs, targets))
+    reference = copy.deepcopy(network).eval()
+    expected = F.cross_entropy(reference(inputs), targets)
+    torch.testing.assert_close(objective.loss(objective.center), expected, rtol=1e-6, atol=0)
+    training_mode = F.cross_entropy(copy.deepcopy(network)(inputs), targets)
+    assert abs(training_mode - expected) > 1e-3
+
+
+def test_metrics_are_evaluated_beside_the_loss() -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    objective = Objective.from_model(
+        network, F.cross_entropy, (inputs, targets), metrics={"accuracy": accuracy}
+    )
+    point = {name: value[None] for name, value in objective.center.items()}
+    expected = accuracy(copy.deepcopy(network).eval()(inputs), targets)
+    metrics = objective.metrics(point)
+    assert set(metrics) == {"accuracy"}
+    assert metrics["accuracy"].tolist() == pytest.approx([expected.item()])
+    assert objective.losses(point).tolist() == pytest.approx([objective.loss(objective.center).item()])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=11, unique=True))
+def test_the_loss_does_not_depend_on_how_the_data_are_cut(cuts: list[int]) -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    whole = Objective.from_model(network, F.cross_entropy, (inputs, targets))
+    borders = sorted({0, 12, *cuts})
+    pieces = [(inputs[a:b], targets[a:b]) for a, b in zip(borders, borders[1:], strict=False)]
+    cut = Objective.from_model(network, F.cross_entropy, pieces)
+    for dtype, rtol in ((torch.float32, 1e-6), (torch.float64, 1e-12)):
+        center = whole.at(dtype).center
+        torch.testing.assert_close(cut.loss(center), whole.loss(center), rtol=rtol, atol=0)
+
+
+def test_an_iterator_and_a_data_loader_serve_as_batches() -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    expected = Objective.from_model(network, F.cross_entropy, (inputs, targets)).digest
+    data = torch.utils.data.TensorDataset(inputs, targets)
+    loader = torch.utils.data.DataLoader(data, batch_size=12)
+    for batches in (iter([(inputs, targets)]), loader, next(iter(loader))):
+        objective = Objective.from_model(network, F.cross_entropy, batches)
+        assert objective.digest == expected
+        assert torch.equal(objective.loss(objective.center), objective.loss(objective.center))
+
+
+def test_a_loaders_pair_of_two_examples_is_one_batch() -> None:
+    inputs, targets = torch.randn(2, 2), torch.randn(2, 1)
+    network = nn.Linear(2, 1)
+    objective = Objective.from_model(network, F.mse_loss, [inputs, targets])
+    expected = F.mse_loss(network(inputs), targets)
+    torch.testing.assert_close(objective.loss(objective.center), expected)
+
+
+def test_the_users_model_and_torchs_generator_stay_as_they_were() -> None:
+    network = make_network()
+    network[0].weight.requires_grad_(False)
+    network[1].eval()
+    before = copy.deepcopy(network.state_dict())
+    modes = [module.training for module in network.modules()]
+    frozen = [parameter.requires_grad for parameter in network.parameters()]
+    generator = torch.get_rng_state()
+    objective = Objective.from_model(network, F.cross_entropy, make_batch())
+    objective.losses(stacked(objective, 3))
+    objective.loss(objective.center)
+    _ = objective.digest
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert [module.training for module in network.modules()] == modes
+    assert [parameter.requires_grad for parameter in network.parameters()] == frozen
+    assert all(parameter.grad is None for parameter in network.parameters())
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_the_objective_does_not_follow_later_changes_of_the_model() -> None:
+    network = make_network()
+    objective = Objective.from_model(network, F.cross_entropy, make_batch())
+    before = objective.loss(objective.center)
+    with torch.no_grad():
+        network[5].weight.zero_()
+    assert torch.equal(objective.loss(objective.center), before)
+    assert objective.at(torch.float64).center["5.weight"].any()
+
+
+def test_frozen_parameters_are_absent_and_still_used() -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    network[0].requires_grad_(False)
+    objective = Objective.from_model(network, F.cross_entropy, (inputs, targets))
+    assert set(objective.center) == {"1.weight", "1.bias", "5.weight", "5.bias"}
+    expected = F.cross_entropy(copy.deepcopy(network).eval()(inputs), targets)
+    torch.testing.assert_close(objective.loss(objective.center), expected)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ("5.*", ["5.weight", "5.bias"]),
+        ("*.bias", ["0.bias", "1.bias", "5.bias"]),
+        (["0.weight", "5.b*"], ["0.weight", "5.bias"]),
+    ],
+)
+def test_patterns_select_parameters(patterns: str | list[str], names: list[str]) -> None:
+    objective = Objective.from_model(
+        make_network(), F.cross_entropy, make_batch(), parameters=patterns
+    )
+    assert list(objective.center) == names
+
+
+def test_a_pattern_without_a_match_is_answered_with_the_names() -> None:
+    with pytest.raises(TopographError, match=r"parameters='head.\*' selects none") as error:
+        Objective.from_model(make_network(), F.cross_entropy, make_batch(), parameters="head.*")
+    assert "5.weight" in str(error.value)
+
+
+def test_a_model_whose_parameters_are_all_frozen_is_refused() -> None:
+    network = make_network().requires_grad_(False)
+    with pytest.raises(TopographError, match="none, all are frozen"):
+        Objective.from_model(network, F.cross_entropy, make_batch())
+
+
+@pytest.mark.parametrize("batches", [[], iter([]), make_batch(0), [make_batch(0)]])
+def test_data_without_an_example_are_refused(batches: object) -> None:
+    with pytest.raises(TopographError, match="no examples in"):
+        Objective.from_model(make_network(), F.cross_entropy, batches)
+
+
+def test_an_empty_batch_among_others_weighs_nothing() -> None:
+    network = nn.Linear(2, 1)
+    full = (torch.randn(4, 2), torch.randn(4, 1))
+    empty = (torch.zeros(0, 2), torch.zeros(0, 1))
+    one = Objective.from_model(network, F.mse_loss, full)
+    two = Objective.from_model(network, F.mse_loss, [full, empty])
+    assert torch.equal(one.loss(one.center), two.loss(one.center))
+
+
+def test_a_loss_that_is_not_a_scalar_is_refused_with_its_shape() -> None:
+    def each(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(outputs, targets, reduction="none")
+
+    with pytest.raises(TopographError, match=r"loss has shape \(12,\), a scalar is needed"):
+        Objective.from_model(make_network(), each, make_batch())
+    with pytest.raises(TopographError, match=r"each has shape \(12,\)"):
+        Objective.from_model(make_network(), F.cross_entropy, make_batch(), metrics={"each": each})
+
+
+@pytest.mark.parametrize("kind", ["convolutions", "unet", "linear"])
+def test_the_stacked_and_the_in_place_engine_agree(kind: str) -> None:
+    if kind == "unet":
+        torch.manual_seed(0)
+        network = UNet(1, 3, width=2, depth=2)
+        data = (torch.randn(2, 1, 4, 4), torch.randint(0, 3, (2, 4, 4)))
+    elif kind == "linear":
+        network = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4))
+        data = (torch.randn(6, 3), torch.randint(0, 4, (6,)))
+    else:
+        network, data = make_network(), make_batch()
+    objective = Objective.from_model(network, F.cross_entropy, data, metrics={"right": accuracy})
+    assert objective.engine == ("stacked" if kind == "linear" else "in-place")
+    for dtype, rtol in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+        points = stacked(objective, 5, dtype)
+        one, other = (objective.evaluate(points, engine=e) for e in ("stacked", "in-place"))
+        assert set(one) == set(other) == {"loss", "right"}
+        torch.testing.assert_close(one["loss"], other["loss"], rtol=rtol, atol=0)
+        torch.testing.assert_close(one["right"], other["right"])
+        assert one["loss"].unique().numel() == 5
+
+
+def test_the_loss_is_differentiable_with_the_models_gradient() -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    objective = Objective.from_model(network, F.cross_entropy, (inputs, targets))
+    point = {name: value.clone().requires_grad_() for name, value in objective.center.items()}
+    objective.loss(point).backward()
+    reference = copy.deepcopy(network).eval()
+    F.cross_entropy(reference(inputs), targets).backward()
+    for name, parameter in reference.named_parameters():
+        torch.testing.assert_close(point[name].grad, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_one_evaluation_of_a_batch_of_points_holds_no_graph() -> None:
+    objective = Objective.from_model(make_network(), F.cross_entropy, make_batch())
+    assert not objective.losses(stacked(objective, 2)).requires_grad
+
+
+def test_the_digest_changes_with_the_parameters_and_with_the_data() -> None:
+    inputs, targets = make_batch()
+    original = Objective.from_model(make_network(), F.cross_entropy, (inputs, targets))
+    same = Objective.from_model(make_network(), F.cross_entropy, (inputs.clone(), targets))
+    assert original.digest == same.digest
+    assert len(original.digest) == 12
+    moved = make_network()
+    with torch.no_grad():
+        moved[5].bias[0] += 1e-6
+    shifted = inputs.clone()
+    shifted[0, 0, 0, 0] += 0.1
+    others = [
+        Objective.from_model(moved, F.cross_entropy, (inputs, targets)),
+        Objective.from_model(make_network(), F.cross_entropy, (shifted, targets)),
+        Objective.from_model(make_network(), F.cross_entropy, (inputs, targets.roll(1))),
+    ]
+    assert len({original.digest, *(other.digest for other in others)}) == 4

@@ -1,0 +1,76 @@
+"""A notebook reads the tables of its runs in the order of the study file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+from topograph.foundation.errors import DataError
+from topograph.foundation.storage import write_dataset, write_table
+from topograph.report.results import Results, spread
+
+RUNS = [
+    {"run": run, "label": label, "parameters": {}, "seeds": [0, 1]}
+    for run, label in (("b-run", "beta 1"), ("a-run", "beta 30"), ("c-run", "beta 70"))
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    for number, entry in enumerate(RUNS):
+        run = entry["run"]
+        table = pd.DataFrame({"run": run, "seed": [0, 1], "minima": [number, 10 + number]})
+        write_table(tmp_path / "topology" / run / "hessian-3d.quantities.parquet", table)
+        write_table(tmp_path / "topology" / run / "random-2d.quantities.parquet", table * 0)
+        marks = table.iloc[: 0 if run == "a-run" else 1]
+        write_table(tmp_path / "topology" / run / "hessian-3d.marks.parquet", marks)
+        write_table(tmp_path / "train" / run / "metrics.parquet", table.assign(diverged=0.0))
+        write_dataset(tmp_path / "train" / run / "predictions.nc", xr.Dataset({"u": number}))
+        write_dataset(tmp_path / "landscape" / run / "hessian-3d.nc", xr.Dataset({"loss": number}))
+    return Results(tmp_path, "hessian-3d", RUNS)
+
+
+def test_a_table_joins_the_runs_in_the_order_given(results: Results) -> None:
+    table = results.table("topology", "quantities")
+    assert table["run"].tolist() == ["b-run"] * 2 + ["a-run"] * 2 + ["c-run"] * 2
+    assert table["minima"].tolist() == [0, 10, 1, 11, 2, 12]
+    assert table.index.tolist() == list(range(6))
+    assert table["run"].map(results.labels).unique().tolist() == ["beta 1", "beta 30", "beta 70"]
+
+
+def test_runs_without_rows_are_skipped_and_leave_the_types_alone(results: Results) -> None:
+    marks = results.table("topology", "marks")
+    assert marks["run"].tolist() == ["b-run", "c-run"]
+    assert marks["minima"].dtype.kind == "i"
+
+
+def test_tables_without_any_row_keep_their_columns(tmp_path: Path) -> None:
+    empty = pd.DataFrame({"run": [], "seed": [], "birth": []})
+    for entry in RUNS:
+        write_table(tmp_path / "topology" / entry["run"] / "x.pairs.parquet", empty)
+    table = Results(tmp_path, "x", RUNS).table("topology", "pairs")
+    assert len(table) == 0
+    assert list(table) == ["run", "seed", "birth"]
+
+
+def test_training_tables_do_not_belong_to_an_analysis(results: Results) -> None:
+    assert results.training("metrics")["diverged"].tolist() == [0.0] * 6
+
+
+def test_datasets_and_predictions_are_those_of_the_run(results: Results) -> None:
+    assert results.dataset("landscape", "a-run")["loss"].item() == 1
+    assert results.predictions("c-run")["u"].item() == 2
+
+
+def test_a_missing_file_is_named_with_the_command_that_makes_it(results: Results) -> None:
+    with pytest.raises(DataError, match=r"hessian-3d\.tree\.parquet does not exist; make it: make"):
+        results.table("topology", "tree")
+    with pytest.raises(DataError, match=r"hessian-3d\.nc does not exist"):
+        results.dataset("trajectory", "a-run")
+
+
+def test_spread_gives_the_mean_and_the_ends() -> None:
+    assert spread(pd.Series([1.0, 2.0, 6.0])) == "3 (1 … 6)"
