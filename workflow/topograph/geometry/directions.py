@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.geometry.vectors import flatten
-
-if TYPE_CHECKING:
-    from topograph.landscape.hessian import Eigenpairs
-    from topograph.objective.objective import Objective
+from topograph.objective.objective import Objective
 
 NORMALIZATIONS = ("none", "filter", "layer", "model")
 
@@ -23,6 +21,19 @@ class Directions(NamedTuple):
     vectors: dict[str, Tensor]
     norms: Tensor
     cosines: Tensor
+
+
+class Eigenpairs(NamedTuple):
+    """k eigenpairs: values (k,), unit vectors by name (k, ...), residual norms (k,).
+
+    ``products`` counts the Hessian-vector products spent.
+    """
+
+    values: np.ndarray
+    vectors: dict[str, Tensor]
+    residuals: np.ndarray
+    products: int
+    objective: Objective
 
 
 def random_directions(

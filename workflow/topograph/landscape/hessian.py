@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-from torch import Tensor
 from torch.func import grad, vjp
 
 from topograph.foundation.errors import TopographError, unknown_name
+from topograph.geometry.directions import Eigenpairs
 from topograph.geometry.vectors import flatten, unflatten
 from topograph.objective.objective import Objective
 
 WHICH = {"magnitude": "LM", "largest": "LA", "smallest": "SA"}
 MAX_RESTARTS = 40
-
-
-class Eigenpairs(NamedTuple):
-    """k eigenpairs: values (k,), unit vectors by name (k, ...), residual norms (k,).
-
-    ``products`` counts the Hessian-vector products spent.
-    """
-
-    values: np.ndarray
-    vectors: dict[str, Tensor]
-    residuals: np.ndarray
-    products: int
-    objective: Objective
 
 
 def hessian_eigenpairs(

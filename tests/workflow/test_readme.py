@@ -1,0 +1,96 @@
+"""The commands of every README, run at smoke size; those that take minutes as dry runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+READMES = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("README.md", "*/README.md", "workflow/profiles/README.md")
+    for path in ROOT.glob(pattern)
+    if not path.relative_to(ROOT).parts[0].startswith(".")
+)
+LONG = {"study", "paper", "test", "smoke"}
+
+
+def commands(readme: Path) -> list[str]:
+    """Return the lines of the shell blocks and the commands of the figure table."""
+    text = (ROOT / readme).read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    tabled = re.findall(r"\| `(make [^`]+)` \|", text)
+    return [line for line in [*lines, *tabled] if line]
+
+
+CASES = [(readme, command) for readme in READMES for command in commands(readme)]
+
+
+def test_the_main_readme_has_its_commands():
+    assert "make study" in commands(Path("README.md"))
+    assert "make test" in commands(Path("README.md"))
+    assert len([c for c in commands(Path("README.md")) if "/figures/" in c]) >= 5
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(("readme", "command"), CASES, ids=[f"{r}: {c}" for r, c in CASES])
+def test_a_command_does_what_it_says(smoke, readme, command):
+    words = shlex.split(command)
+    dry = words[0] == "make" and (LONG & set(words) or "study/figures/tlp-fig2" in command)
+    if dry:
+        flag = "--dry-run" if "test" in words else "ARGS=--dry-run"
+        done = smoke.run(*words, flag)
+    else:
+        done = smoke.run(*shlex.split(command.replace("/study/", "/smoke/")))
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("readme", READMES, ids=str)
+def test_links_lead_somewhere(readme):
+    text = (ROOT / readme).read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (ROOT / readme.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("readme", READMES, ids=str)
+def test_yaml_examples_are_valid(readme):
+    import yaml
+
+    from topograph.config.load import parse_study
+    from topograph.config.runs import members
+
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / readme).read_text(), flags=re.DOTALL)
+    for block in blocks:
+        content = yaml.safe_load(block)
+        if "figures" in content:
+            continue
+        experiments = content.get("experiments", content)
+        study = parse_study({"study": "example", "experiments": experiments}, str(readme))
+        assert members(study, str(readme))
+
+
+def test_the_lines_of_python_run(tmp_path, monkeypatch):
+    import matplotlib.pyplot as plt
+    import torch
+
+    from topograph.plotting.profile import draw_profile
+
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    generator = torch.Generator().manual_seed(0)
+    names = {
+        "torch": torch,
+        "plt": plt,
+        "draw_profile": draw_profile,
+        "model": torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)),
+        "inputs": torch.randn(20, 4, generator=generator),
+        "targets": torch.arange(20) % 3,
+    }
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["landscape"]["loss"].shape == (21, 21)
+    assert names["profile"].table()["y"].min() == names["landscape"]["loss"].values.min()
+    plt.close("all")
