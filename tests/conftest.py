@@ -1,10 +1,13 @@
-"""A small finished study, made without training, for the tests of the site."""
+"""A small finished study, made without training, and a browser to look at it with."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -102,3 +105,38 @@ def fake_study(tmp_path: Path) -> FakeStudy:
     add_figure(reports / "figures", figures[0], profiles)
     add_figure(reports / "figures", figures[1], profiles[:1])
     return FakeStudy(reports, results, figures)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The system's Chromium; tests are skipped where there is none."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip(
+            "no chromium on this machine: browser tests not run; install Debian's package chromium"
+        )
+    from playwright.sync_api import sync_playwright
+
+    # Chromium refuses its sandbox to root, and containers give it a tiny /dev/shm.
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """An empty page that fails the test when anything is logged as an error or cannot be loaded."""
+    opened = browser.new_page(viewport={"width": 1200, "height": 900})
+    problems: list[str] = []
+    opened.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("requestfailed", lambda request: problems.append(request.url))
+    opened.on(
+        "request",
+        lambda r: None if r.url.startswith(("file:", "data:")) else problems.append(r.url),
+    )
+    yield opened
+    opened.close()
+    assert problems == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -89,7 +90,7 @@ def test_the_published_pinn_has_7851_parameters_and_pytorchs_default_start() -> 
     assert size(model) == 7_851
     torch.manual_seed(3)
     sizes = [2, 50, 50, 50, 50, 1]
-    plain = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    plain = [nn.Linear(a, b) for a, b in pairwise(sizes)]
     expected = [parameter for layer in plain for parameter in layer.parameters()]
     for found, wanted in zip(model.parameters(), expected, strict=True):
         assert torch.equal(found, wanted)

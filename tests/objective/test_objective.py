@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -66,7 +67,9 @@ def test_metrics_are_evaluated_beside_the_loss() -> None:
     metrics = objective.metrics(point)
     assert set(metrics) == {"accuracy"}
     assert metrics["accuracy"].tolist() == pytest.approx([expected.item()])
-    assert objective.losses(point).tolist() == pytest.approx([objective.loss(objective.center).item()])
+    assert objective.losses(point).tolist() == pytest.approx(
+        [objective.loss(objective.center).item()]
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -75,7 +78,7 @@ def test_the_loss_does_not_depend_on_how_the_data_are_cut(cuts: list[int]) -> No
     network, (inputs, targets) = make_network(), make_batch()
     whole = Objective.from_model(network, F.cross_entropy, (inputs, targets))
     borders = sorted({0, 12, *cuts})
-    pieces = [(inputs[a:b], targets[a:b]) for a, b in zip(borders, borders[1:], strict=False)]
+    pieces = [(inputs[a:b], targets[a:b]) for a, b in pairwise(borders)]
     cut = Objective.from_model(network, F.cross_entropy, pieces)
     for dtype, rtol in ((torch.float32, 1e-6), (torch.float64, 1e-12)):
         center = whole.at(dtype).center

@@ -1,0 +1,302 @@
+"""Jumps lie where the ray says, share what they must share, and survive a restart."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch.nn import functional as F
+
+from topograph.config.runs import TRAINING, Cell
+from topograph.data.dataset import Dataset
+from topograph.data.digits import digits
+from topograph.families.build import build_model
+from topograph.families.result import load_state
+from topograph.families.training import train, trained_state
+from topograph.foundation.errors import TopographError
+from topograph.foundation.storage import read_table, read_weights
+from topograph.geometry.directions import random_directions
+from topograph.objective.objective import Objective
+from topograph.trajectory import jump_retrain as module
+from topograph.trajectory.jump_retrain import gram_matrix, jump_and_retrain
+
+SEEDS, STEPS, EPOCHS = [5, 2], [1.0, 0.25, 0.5], 2
+
+
+def few(**options: Any) -> Dataset:
+    full = digits(**options)
+    return dataclasses.replace(
+        full,
+        train_inputs=full.train_inputs[:60],
+        train_targets=full.train_targets[:60],
+        test_inputs=full.test_inputs[:30],
+        test_targets=full.test_targets[:30],
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cell, Path]]:
+    """A WideResNet-10-1 after two epochs on sixty digits, which stand in for all of them."""
+    content = {
+        "family": "supervised",
+        "data": {"target": "digits", "kwargs": {"augment": True}},
+        "model": {"target": "wide-resnet", "kwargs": {"depth": 10, "width": 1, "in_channels": 1}},
+        "optimiser": {"name": "sgd", "learning_rate": 0.05, "weight_decay": 1e-3},
+        "schedule": {"epochs": 2, "batch": 20},
+    }
+    cell = Cell("digits-run", (0, 1), TRAINING.validate_python(content))
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("topograph.data.digits.digits", few)
+        train(cell, folder)
+        yield cell, folder / "weights.safetensors"
+
+
+def jump(trained: tuple[Cell, Path], path: Path, **options: Any) -> xr.Dataset:
+    given = {"seeds": SEEDS, "steps": STEPS, "epochs": EPOCHS, **options}
+    return jump_and_retrain(*trained, path, **given)
+
+
+@pytest.fixture(scope="module")
+def jumped(
+    trained: tuple[Cell, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[xr.Dataset, np.ndarray]:
+    """The dataset and the offsets (seed, step, epoch, parameter) that its files hold."""
+    path = tmp_path_factory.mktemp("jumps")
+    dataset = jump(trained, path)
+    files = {int(file.stem.split("-")[1]): file for file in path.glob("*/jump-*.safetensors")}
+    return dataset, np.stack([read_weights(files[seed])[0]["offsets"] for seed in SEEDS])
+
+
+def center(trained: tuple[Cell, Path]) -> dict[str, torch.Tensor]:
+    cell, weights = trained
+    _, state = trained_state(weights, 0, "last")
+    model = load_state(build_model(cell.training.model, 0), state)
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def parts(offset: np.ndarray, like: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    pieces = torch.from_numpy(offset).split([value.numel() for value in like.values()])
+    return {name: p.reshape(v.shape) for (name, v), p in zip(like.items(), pieces, strict=True)}
+
+
+def test_a_jump_moves_each_filter_by_step_times_its_norm_and_nothing_else(
+    trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray]
+) -> None:
+    origin = center(trained)
+    for seed in range(2):
+        for step, offset in zip(STEPS, jumped[1][seed, :, 0], strict=True):
+            for name, moved in parts(offset, origin).items():
+                weight = origin[name]
+                if weight.ndim == 1:
+                    assert not moved.any()
+                else:
+                    found, norms = moved.flatten(1).norm(dim=1), weight.flatten(1).norm(dim=1)
+                    torch.testing.assert_close(found, step * norms, rtol=1e-5, atol=1e-6)
+
+
+def test_the_length_of_a_jump_is_step_times_the_norm_of_all_filters(
+    trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray]
+) -> None:
+    filters = [v.double().square().sum() for v in center(trained).values() if v.ndim > 1]
+    dataset = jumped[0]
+    squares = dataset["gram"].values.diagonal().reshape(2, 3, 3)[:, :, 0]
+    expected = np.array(STEPS) ** 2 * float(sum(filters))
+    np.testing.assert_allclose(squares, [expected, expected], rtol=1e-6)
+
+
+def test_the_steps_of_a_seed_lie_on_one_ray_and_seeds_on_different_ones(
+    jumped: tuple[xr.Dataset, np.ndarray],
+) -> None:
+    starts = jumped[1][:, :, 0].astype(float)
+    whole = starts[:, 0]
+    for index, step in enumerate(STEPS):
+        np.testing.assert_allclose(starts[:, index], step * whole, atol=1e-6)
+    cosine = whole[0] @ whole[1] / np.linalg.norm(whole[0]) / np.linalg.norm(whole[1])
+    assert abs(cosine) < 0.05
+
+
+def test_the_ray_is_a_filter_normalised_random_direction(
+    trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray]
+) -> None:
+    cell, weights = trained
+    model = load_state(build_model(cell.training.model, 0), trained_state(weights, 0, "last")[1])
+    data = few()
+    objective = Objective.from_model(
+        model, F.cross_entropy, (data.train_inputs[:1], data.train_targets[:1])
+    )
+    drawn = random_directions(objective, 1, seed=module.derive_seed(SEEDS[0], "jump"))
+    moved = parts(jumped[1][0, 0, 0], objective.center)
+    for name, vector in drawn.vectors.items():
+        origin = objective.center[name]
+        assert torch.equal(moved[name], (origin + STEPS[0] * vector[0]) - origin)
+
+
+def test_the_steps_of_a_seed_share_the_order_of_the_data(
+    trained: tuple[Cell, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[tuple[int, int]] = []
+    original = module.train_epoch
+
+    def recorded(model: object, optimiser: object, data: object, batch: int, seed: int) -> None:
+        orders.append((batch, seed))
+        original(model, optimiser, data, batch, seed)
+
+    monkeypatch.setattr(module, "train_epoch", recorded)
+    jump(trained, tmp_path)
+    by_seed = np.array(orders)[:, 1].reshape(2, 3, EPOCHS)
+    assert (by_seed == by_seed[:, :1]).all()
+    assert len(np.unique(by_seed)) == 2 * EPOCHS
+    assert {batch for batch, _ in orders} == {20}  # the training's
+    orders.clear()
+    jump(trained, tmp_path, batch=30, seeds=[5], steps=[1.0])
+    assert {batch for batch, _ in orders} == {30}
+
+
+def test_every_step_retrains_with_a_new_optimiser_and_the_decay_of_the_training(
+    trained: tuple[Cell, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[dict[str, Any]] = []
+    original = module.train_epoch
+
+    def recorded(model: object, optimiser: torch.optim.Optimizer, *rest: Any) -> None:
+        groups.append({**optimiser.param_groups[0], "state": len(optimiser.state)})
+        original(model, optimiser, *rest)
+
+    monkeypatch.setattr(module, "train_epoch", recorded)
+    jump(trained, tmp_path, seeds=[5], learning_rate=0.003)
+    assert [bool(group["state"]) for group in groups] == [False, True] * 3
+    for group in groups:
+        assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.003, 0.9, 1e-3)
+
+
+def test_the_gram_matrix_holds_the_inner_products_of_the_offsets(
+    jumped: tuple[xr.Dataset, np.ndarray],
+) -> None:
+    dataset, offsets = jumped
+    flat = offsets.reshape(18, -1).astype(float)
+    np.testing.assert_allclose(dataset["gram"], flat @ flat.T, rtol=1e-10)
+    np.testing.assert_array_equal(dataset["gram"], dataset["gram"].T)
+
+
+def test_the_gram_matrix_is_summed_over_blocks_of_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    offsets = np.random.default_rng(0).standard_normal((4, 10)).astype(np.float32)
+    monkeypatch.setattr(module, "GRAM_CHUNK", 3)
+    exact = offsets.astype(float) @ offsets.astype(float).T
+    np.testing.assert_allclose(gram_matrix(offsets), exact, rtol=1e-13)
+
+
+def test_recorded_losses_are_those_of_the_recorded_points(
+    trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray]
+) -> None:
+    cell, weights = trained
+    model = load_state(build_model(cell.training.model, 0), trained_state(weights, 0, "last")[1])
+    dataset, offsets = jumped
+    origin, data = center(trained), few()
+    for index, step in enumerate(STEPS):  # at the jump, batch norm is still the trained model's
+        moved = parts(offsets[1, index, 0], origin)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(origin[name] + moved[name])
+            outputs = model.eval()(data.test_inputs)
+        row = dataset.sel(seed=SEEDS[1], step=step, epoch=0)
+        expected = F.cross_entropy(outputs, data.test_targets).item()
+        assert row["test_loss"].item() == pytest.approx(expected, rel=1e-4)
+        accuracy = (outputs.argmax(1) == data.test_targets).float().mean().item()
+        assert row["test_accuracy"].item() == pytest.approx(accuracy)
+
+
+def test_coordinates_keep_the_order_of_seeds_and_steps(
+    jumped: tuple[xr.Dataset, np.ndarray],
+) -> None:
+    dataset = jumped[0]
+    assert dataset["seed"].values.tolist() == SEEDS
+    assert dataset["step"].values.tolist() == STEPS
+    assert dataset["epoch"].values.tolist() == [0, 1, 2]
+    assert dataset["gram"].shape == (18, 18)
+    assert dataset.attrs["run"] == "digits-run"
+    for name in module.RECORDED:
+        assert dataset[name].dims == ("seed", "step", "epoch")
+
+
+def test_return_statistics_are_1_at_the_jump_and_follow_the_offsets(
+    jumped: tuple[xr.Dataset, np.ndarray],
+) -> None:
+    dataset, offsets = jumped
+    for name in ("relative_distance", "cosine", "radial"):
+        np.testing.assert_allclose(dataset[name].sel(epoch=0), 1, rtol=1e-12)
+    norms = np.linalg.norm(offsets.astype(float), axis=-1)
+    np.testing.assert_allclose(dataset["relative_distance"], norms / norms[:, :, :1], rtol=1e-6)
+
+
+def test_a_jump_of_no_length_stays_at_the_minimum(
+    trained: tuple[Cell, Path], tmp_path: Path
+) -> None:
+    dataset = jump(trained, tmp_path, seeds=[5], steps=[0.0], epochs=1)
+    assert dataset["gram"].values[0, 0] == 0
+    assert dataset["relative_distance"].isnull().all()
+    history = read_table(trained[1].parent / "history.parquet")
+    minimum = history[(history["seed"] == 0) & (history["epoch"] == 2)]["test_loss"].item()
+    assert dataset["test_loss"].sel(epoch=0).item() == minimum
+
+
+def test_a_restart_repeats_no_finished_seed_and_changes_no_bit(
+    trained: tuple[Cell, Path],
+    jumped: tuple[xr.Dataset, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jump(trained, tmp_path, seeds=[SEEDS[0]])
+    retrained: list[int] = []
+    original = module._retrain
+
+    def recorded(*arguments: Any) -> Any:
+        retrained.append(arguments[5])
+        return original(*arguments)
+
+    monkeypatch.setattr(module, "_retrain", recorded)
+    xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
+    assert retrained == [SEEDS[1]] * 3
+    xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
+    assert len(retrained) == 3
+
+
+def test_a_torn_file_of_a_seed_is_made_again(
+    trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    jump(trained, tmp_path)
+    (file,) = tmp_path.glob(f"*/jump-{SEEDS[1]}.safetensors")
+    file.write_bytes(file.read_bytes()[:-5])
+    xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
+
+
+def test_other_settings_and_other_weights_share_no_file(
+    trained: tuple[Cell, Path], tmp_path: Path
+) -> None:
+    few_options = {"seeds": [5], "steps": [1.0], "epochs": 1}
+    first = jump(trained, tmp_path, **few_options)
+    for options in ({"batch": 30}, {"learning_rate": 0.01}, {"weights_seed": 1}):
+        other = jump(trained, tmp_path, **few_options, **options)
+        assert not np.array_equal(other["gram"], first["gram"])
+    assert len(list(tmp_path.glob("*/jump-5.safetensors"))) == 4
+    again = jump(trained, tmp_path, **few_options, batch=20)
+    xr.testing.assert_identical(again, first)
+    assert len(list(tmp_path.glob("*/jump-5.safetensors"))) == 4
+
+
+def test_a_family_without_epochs_is_refused(trained: tuple[Cell, Path], tmp_path: Path) -> None:
+    content = {
+        "family": "pinn",
+        "problem": {"target": "convection", "kwargs": {"beta": 1.0}},
+        "model": {"target": "mlp", "kwargs": {"inputs": 2, "outputs": 1, "width": 3, "depth": 1}},
+        "optimiser": {"name": "lbfgs"},
+    }
+    cell = Cell("pinn-run", (0,), TRAINING.validate_python(content))
+    with pytest.raises(TopographError, match="pinn-run is of family pinn; allowed: supervised"):
+        jump((cell, trained[1]), tmp_path)
