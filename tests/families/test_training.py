@@ -140,6 +140,24 @@ def test_a_finished_seed_whose_file_is_torn_is_trained_again(
     assert contents(tmp_path) == expected
 
 
+def test_a_torn_checkpoint_is_named_and_resuming_without_it_ends_the_same(
+    digits_cell: MakeCell, contents: Contents, tmp_path: Path
+) -> None:
+    cell = digits_cell(OPTIMISERS["momentum"])
+    train(cell, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at_call(patch, "train_epoch", 3)
+        with pytest.raises(Killed):
+            train(cell, tmp_path / "torn")
+    (checkpoint,) = (tmp_path / "torn").glob("scratch/*/seed-0/epoch-0002.safetensors")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-10])
+    with pytest.raises(DataError, match=r"epoch-0002\.safetensors is truncated"):
+        train(cell, tmp_path / "torn")
+    checkpoint.unlink()
+    train(cell, tmp_path / "torn")
+    assert contents(tmp_path / "torn") == contents(tmp_path / "whole")
+
+
 def test_seeds_train_apart_from_each_other(digits_cell: MakeCell, tmp_path: Path) -> None:
     train(digits_cell(epochs=1, seeds=(0, 1)), tmp_path / "both")
     train(digits_cell(epochs=1, seeds=(1,)), tmp_path / "one")

@@ -40,8 +40,19 @@ def few(**options: Any) -> Dataset:
     )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny networks on a busy machine: threads that wait for each other cost tenfold."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cell, Path]]:
+def trained(
+    one_thread: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Cell, Path]]:
     """A WideResNet-10-1 after two epochs on sixty digits, which stand in for all of them."""
     content = {
         "family": "supervised",
