@@ -1,10 +1,11 @@
-"""A small finished study, made without training, and a browser to look at it with."""
+"""A small finished study, made without training, few digits, and a browser to look with."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from typing import Any
 import matplotlib
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 
+from topograph.data.dataset import Dataset
+from topograph.data.digits import digits
 from topograph.foundation.storage import write_json, write_table
 from topograph.report.figure import publish
 from topograph.report.page import write_page
@@ -23,6 +27,29 @@ CAPTION = (
     "Sublevel sets of <b>three</b> networks & their merge trees for beta < 6. A grid of 21 points "
     "along each of three Hessian directions; what lies between the points is not seen."
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tiny networks on a busy machine: threads that wait for each other cost tenfold."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def few_digits() -> Callable[..., Dataset]:
+    """Sixty training and thirty test images in the place of all digits."""
+
+    def few(**options: Any) -> Dataset:
+        full = digits(**options)
+        return dataclasses.replace(
+            full,
+            train_inputs=full.train_inputs[:60],
+            train_targets=full.train_targets[:60],
+            test_inputs=full.test_inputs[:30],
+            test_targets=full.test_targets[:30],
+        )
+
+    return few
 
 
 @dataclass(frozen=True)

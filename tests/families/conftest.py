@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +11,26 @@ import torch
 
 from topograph.config.runs import TRAINING, Cell
 from topograph.data.dataset import Dataset
-from topograph.data.digits import digits
-from topograph.foundation.storage import read_weights
 
 MakeCell = Callable[..., Cell]
-Contents = tuple[dict[str, bytes], dict[str, str], list[bytes]]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tiny networks on a busy machine: threads that wait for each other cost tenfold."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+Contents = dict[str, bytes]
 
 
 @pytest.fixture
 def contents() -> Callable[[Path], Contents]:
-    """Read what a training wrote, bit for bit; safetensors shuffles the keys of its header."""
+    """Read the files of a training whose bytes depend on nothing but the training."""
 
     def read(folder: Path) -> Contents:
-        tensors, header = read_weights(folder / "weights.safetensors")
-        tables = [(folder / f"{name}.parquet").read_bytes() for name in ("history", "metrics")]
-        return {name: value.tobytes() for name, value in tensors.items()}, header, tables
+        names = ("weights.safetensors", "history.parquet", "metrics.parquet")
+        return {name: (folder / name).read_bytes() for name in names}
 
     return read
 
 
 @pytest.fixture
-def small_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixty training and thirty test images in the place of all digits."""
-
-    def few(**options: Any) -> Dataset:
-        full = digits(**options)
-        return dataclasses.replace(
-            full,
-            train_inputs=full.train_inputs[:60],
-            train_targets=full.train_targets[:60],
-            test_inputs=full.test_inputs[:30],
-            test_targets=full.test_targets[:30],
-        )
-
-    monkeypatch.setattr("topograph.data.digits.digits", few)
+def small_digits(monkeypatch: pytest.MonkeyPatch, few_digits: Callable[..., Dataset]) -> None:
+    """Let every build of the digits make few of them."""
+    monkeypatch.setattr("topograph.data.digits.digits", few_digits)
 
 
 @pytest.fixture

@@ -142,6 +142,7 @@ def test_the_adapter_counts_by_its_code(package, tmp_path):
 
 
 def test_the_digest_of_the_real_training_reaches_the_foundation(monkeypatch):
+    provenance._parsed.cache_clear()
     read = []
     original = provenance._tree_without_docstrings
     monkeypatch.setattr(

@@ -218,3 +218,27 @@ def test_a_hessian_that_overflows_is_refused() -> None:
     objective = quadratic(np.full(20, 1e39))
     with pytest.raises(TopographError, match="the Hessian at the centre is not finite"):
         hessian_eigenpairs(objective, 2, dtype="float32")
+
+
+class HalfUsed(nn.Module):
+    """A linear layer whose bias the loss sees, beside parameters that it never sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = nn.Linear(3, 2), nn.Linear(2, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.used(inputs)
+
+
+def test_parameters_without_curvature_have_zeros() -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch = (torch.randn(5, 3, generator=generator), torch.randn(5, 2, generator=generator))
+    curved = Objective.from_model(HalfUsed(), F.mse_loss, batch)
+    pairs = exactly(curved, 9)
+    assert np.count_nonzero(pairs.values > 1e-9) == 8
+    assert float(abs(pairs.vectors["unused.weight"][:8]).max()) < 1e-9
+
+    flat = Objective.from_model(HalfUsed(), lambda outputs, _: outputs.mean(), batch)
+    with pytest.raises(TopographError, match="no curvature at the centre"):
+        hessian_eigenpairs(flat, 1)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from torch.nn import functional as F
 
 from topograph.config.runs import TRAINING, Cell
 from topograph.data.dataset import Dataset
-from topograph.data.digits import digits
 from topograph.families.build import build_model
 from topograph.families.result import load_state
 from topograph.families.training import train, trained_state
@@ -29,29 +27,9 @@ from topograph.trajectory.jump_retrain import gram_matrix, jump_and_retrain
 SEEDS, STEPS, EPOCHS = [5, 2], [1.0, 0.25, 0.5], 2
 
 
-def few(**options: Any) -> Dataset:
-    full = digits(**options)
-    return dataclasses.replace(
-        full,
-        train_inputs=full.train_inputs[:60],
-        train_targets=full.train_targets[:60],
-        test_inputs=full.test_inputs[:30],
-        test_targets=full.test_targets[:30],
-    )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Tiny networks on a busy machine: threads that wait for each other cost tenfold."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def trained(
-    one_thread: None, tmp_path_factory: pytest.TempPathFactory
+    few_digits: Callable[..., Dataset], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Cell, Path]]:
     """A WideResNet-10-1 after two epochs on sixty digits, which stand in for all of them."""
     content = {
@@ -64,7 +42,7 @@ def trained(
     cell = Cell("digits-run", (0, 1), TRAINING.validate_python(content))
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("topograph.data.digits.digits", few)
+        patch.setattr("topograph.data.digits.digits", few_digits)
         train(cell, folder)
         yield cell, folder / "weights.safetensors"
 
@@ -134,11 +112,13 @@ def test_the_steps_of_a_seed_lie_on_one_ray_and_seeds_on_different_ones(
 
 
 def test_the_ray_is_a_filter_normalised_random_direction(
-    trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray]
+    trained: tuple[Cell, Path],
+    jumped: tuple[xr.Dataset, np.ndarray],
+    few_digits: Callable[..., Dataset],
 ) -> None:
     cell, weights = trained
     model = load_state(build_model(cell.training.model, 0), trained_state(weights, 0, "last")[1])
-    data = few()
+    data = few_digits()
     objective = Objective.from_model(
         model, F.cross_entropy, (data.train_inputs[:1], data.train_targets[:1])
     )
@@ -204,12 +184,14 @@ def test_the_gram_matrix_is_summed_over_blocks_of_columns(monkeypatch: pytest.Mo
 
 
 def test_recorded_losses_are_those_of_the_recorded_points(
-    trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray]
+    trained: tuple[Cell, Path],
+    jumped: tuple[xr.Dataset, np.ndarray],
+    few_digits: Callable[..., Dataset],
 ) -> None:
     cell, weights = trained
     model = load_state(build_model(cell.training.model, 0), trained_state(weights, 0, "last")[1])
     dataset, offsets = jumped
-    origin, data = center(trained), few()
+    origin, data = center(trained), few_digits()
     for index, step in enumerate(STEPS):  # at the jump, batch norm is still the trained model's
         moved = parts(offsets[1, index, 0], origin)
         with torch.no_grad():

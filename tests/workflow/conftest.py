@@ -48,7 +48,11 @@ class Checkout(NamedTuple):
 
 
 def copy_of_repository(target: Path) -> Checkout:
-    """Copy the tracked and the new files, keeping their times, and share the environment."""
+    """Copy the tracked and the new files, keeping their times, and share the environment.
+
+    The environment is brought up to date first: a copy that found it old would install itself.
+    """
+    subprocess.run(["make", "--silent", ".venv/.ready"], cwd=ROOT, check=True)
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

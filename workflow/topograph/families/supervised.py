@@ -21,6 +21,8 @@ from topograph.foundation.storage import read_weights, write_weights
 from topograph.objective.objective import Objective
 
 EVALUATION_BATCH = 512
+# Batch norm keeps many a diverged loss finite: 1000 times that of the untrained network.
+DIVERGED = 1000.0
 
 
 def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedResult:
@@ -46,8 +48,8 @@ def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedRe
         weights[epoch] = state_arrays(model)
         _checkpoint(optimiser, scratch, epoch, weights[epoch], history)
     last = history[-1]
-    diverged = float(not np.isfinite(last["train_loss"]))
-    metrics = {"diverged": diverged, **{k: v for k, v in last.items() if k != "epoch"}}
+    diverged = not last["train_loss"] <= DIVERGED * history[0]["train_loss"]
+    metrics = {"diverged": float(diverged), **{k: v for k, v in last.items() if k != "epoch"}}
     if schedule.keep == "last":
         weights = {epoch: weights[epoch] for epoch in (max(weights),)}
     return SeedResult(weights, history, {**metrics, **_intersection_over_union(model, dataset)})

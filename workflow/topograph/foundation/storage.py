@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+HEADER = "topograph"
 NOT_WRITABLE = {errno.EACCES, errno.EROFS, errno.EPERM}
 
 
@@ -63,9 +64,9 @@ def _write_error(target: Path, error: OSError) -> Exception:
 
 
 def _broken(path: str | Path, kind: str, error: Exception) -> DataError:
-    return DataError(
-        f"{path} is truncated or not a {kind} file ({error}); remake it: rm {path} && make {path}"
-    )
+    # No rule makes a checkpoint: the job that left it there goes on without it.
+    advice = f"rm {path}" if "scratch" in Path(path).parts else f"rm {path} && make {path}"
+    return DataError(f"{path} is truncated or not a {kind} file ({error}); remake it: {advice}")
 
 
 def require(path: str | Path) -> Path:
@@ -156,7 +157,9 @@ def write_weights(
     contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     with atomic(path) as temporary:
         try:
-            save_file(contiguous, temporary, metadata=dict(metadata))
+            # Several keys would be shuffled from run to run, and with them the file's digest.
+            header = json.dumps(dict(metadata), sort_keys=True)
+            save_file(contiguous, temporary, metadata={HEADER: header})
         except Exception as error:
             # safetensors reports the operating system's error as text of its own exception.
             if "No space left" in str(error):
@@ -177,7 +180,7 @@ def read_weights(
         with safe_open(require(path), framework="np") as file:
             names = [name for name in file.keys() if name.startswith(prefix)]
             tensors = {name[len(prefix) :]: file.get_tensor(name) for name in names}
-            metadata = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {}).get(HEADER, "{}"))
     except SafetensorError as error:
         raise _broken(path, "safetensors", error) from error
     if not tensors:
