@@ -124,7 +124,7 @@ def fake_study(tmp_path: Path) -> FakeStudy:
                 json.dumps({"problem.kwargs.beta": 30.0}),
                 json.dumps({"variant": "good"}),
             ],
-            "seeds": ["0, 1, 2", "0, 1, 2", "0, 1"],
+            "seeds": ["[0, 1, 2]", "[0, 1, 2]", "[0, 1]"],
         }
     )
     write_table(results / "index.parquet", index)

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from scipy.spatial import cKDTree
 
 from topograph.foundation.errors import TopographError
 from topograph.plotting.persistence import draw_diagram
-from topograph.plotting.profile import draw_profile, draw_tree
+from topograph.plotting.profile import CELLS, draw_profile, draw_tree
 from topograph.plotting.style import figure_style
 from topograph.topology.merge_tree import merge_tree
 from topograph.topology.profile import Profile, profile
@@ -32,10 +33,27 @@ def test_outlines_and_marks_are_those_of_the_tables(shape: Profile) -> None:
     artists = draw_profile(axes_of_a_figure(), shape.table(), shape.marks())
     paths = artists.basins.get_paths()
     for path, polygon in zip(paths, shape.polygons, strict=True):
-        np.testing.assert_array_equal(path.vertices[:-1], polygon)
+        moved = np.any(np.diff(polygon, axis=0, prepend=np.nan) != 0, axis=1)
+        np.testing.assert_array_equal(path.vertices[:-1], polygon[moved])
     assert artists.basins.get_array().tolist() == shape.mean_loss.tolist()
     assert artists.minima.get_offsets().tolist() == [[2, 1], [3.5, 3]]
     assert artists.saddles.get_offsets().tolist() == [[2.5, 6]]
+
+
+def test_outlines_of_large_grids_keep_only_what_can_be_seen() -> None:
+    x, y = np.meshgrid(*[np.linspace(-1, 1, 201)] * 2)
+    shape = profile(merge_tree(np.exp(4 * np.hypot(x, y))))
+    for log in (False, True):
+        table = shape.table()
+        (path,) = draw_profile(axes_of_a_figure(), table, shape.marks(), log=log).basins.get_paths()
+        assert len(path.vertices) < 4 * CELLS < len(table)
+        kept = {tuple(vertex) for vertex in path.vertices}
+        assert kept <= {tuple(vertex) for vertex in shape.polygons[0]}
+        place = np.log if log else np.asarray
+        scale = np.array([np.ptp(table["x"]), np.ptp(place(table["y"]))])
+        drawn = np.stack([path.vertices[:, 0], place(path.vertices[:, 1])], axis=1) / scale
+        given = np.stack([table["x"], place(table["y"])], axis=1) / scale
+        assert cKDTree(drawn).query(given)[0].max() <= 1.5 / CELLS
 
 
 def test_lower_basins_are_darker(shape: Profile) -> None:
@@ -94,6 +112,18 @@ def test_diagram_of_a_tree_puts_essential_pairs_beyond_the_rest(superlevel: bool
     line = essential.get_offsets()[:, 1]
     deaths = finite.get_offsets()[:, 1]
     assert np.all(line < deaths.min()) if superlevel else np.all(line > deaths.max())
+
+
+def test_a_logarithmic_diagram_has_its_lines_around_all_pairs() -> None:
+    pairs = pd.DataFrame({"birth": [1e-4, 2.0], "death": [np.inf, 30.0]})
+    axes = axes_of_a_figure()
+    _, essential = draw_diagram(axes, pairs, log=True)
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    (start, end), _ = axes.lines[0].get_data()
+    assert 0 < start < 1e-4 and 30 < end < 300
+    assert essential.get_offsets()[0].tolist() == [1e-4, end]
+    with pytest.raises(TopographError, match="log=False"):
+        draw_diagram(axes_of_a_figure(), pairs.assign(birth=0.0), log=True)
 
 
 def test_diagram_without_pairs_is_an_empty_frame() -> None:

@@ -118,9 +118,15 @@ def test_points_that_are_not_finite_are_dropped_and_counted(dataset: xr.Dataset)
     assert np.isfinite(points[["x", "y"]]).all(axis=None)
 
 
-def test_too_few_points_are_listed_without_a_place_on_a_map() -> None:
-    points, potential, quality = trajectory_map(make_dataset(epochs=5), ANALYSIS)
-    assert len(points) == 30
+@pytest.mark.parametrize(
+    ("epochs", "options"), [(5, {}), (8, {"knn": 48}), (8, {"neighbours": 48})]
+)
+def test_too_few_points_are_listed_without_a_place_on_a_map(
+    epochs: int, options: dict[str, int]
+) -> None:
+    analysis = ANALYSIS.model_copy(update=options)
+    points, potential, quality = trajectory_map(make_dataset(epochs=epochs), analysis)
+    assert len(points) == 6 * epochs
     assert points[["x", "y"]].isna().all(axis=None)
     assert quality.columns.tolist() == ["run", "points", "dropped"]
     diagram, statistics = trajectory_homology(potential, "a-run", neighbours=5)

@@ -54,7 +54,7 @@ differences = pd.DataFrame(
     ]
 )
 captioned(
-    differences,
+    differences.set_index(["first", "second"]) if len(differences) else differences,
     "Do the networks differ? Accuracy on the same test images, averaged over training seeds; "
     "standard error over images, p by flipping signs.",
 )
@@ -97,9 +97,8 @@ with figure_style():
         shown = points[points["run"] == run].dropna(subset=["x"])
         if len(shown):
             draw_embedding(middle, shown)
-            for points_drawn in draw_diagram(bottom, diagrams[diagrams["run"] == run]):
-                points_drawn.set_rasterized(True)
-            bottom.set(xscale="log", yscale="log")
+            for pairs in draw_diagram(bottom, diagrams[diagrams["run"] == run], log=True):
+                pairs.set_rasterized(True)
     panels[0, 0].legend(fontsize=7)
     rays = panels[1, 0].get_legend_handles_labels()
     figure.legend(*rays, loc="outside lower center", ncols=4, title="random rays (map)")

@@ -56,7 +56,7 @@ with figure_style():
             draw_tree(branches, tree)
             branches.set(xlim=(0, loss.size), xlabel="grid points", ylabel="loss")
             branches.set(yscale="log", ylim=shape.get_ylim())
-            draw_diagram(plane, diagram)
+            draw_diagram(plane, diagram, log=True)
         titles = ("loss surface", "merge tree", "profile", "persistence diagram")
         for axes, name in zip(panels[row], titles, strict=True):
             axes.set_title(f"{label}: {name}" if axes is surface else name)
@@ -72,7 +72,7 @@ caption = (
     f"settings. Left to right: the loss on {grid['points'].max()} x {grid['points'].max()} points "
     f"along two {directions}; its merge tree ({grid['connectivity'].iloc[0]} connectivity); "
     "the profile, in which the width at a loss counts the grid points below it; the persistence "
-    "diagram of the same values (axis connectivity). Loss axes and colours are logarithmic. "
+    "diagram of the same values (axis connectivity). Axes and colours of losses are logarithmic. "
     "Numbers over all seeds are in the tables."
 )
 values = {"minima": data.by_label(grid, "minima"), "seeds": count}

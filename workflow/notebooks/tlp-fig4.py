@@ -76,7 +76,10 @@ with figure_style():
             query = "run == @run and seed == @seed and epoch == @epoch"
             draw_profile_or_say_diverged(axes, profiles.query(query), marks.query(query), norm=norm)
             axes.set(xticks=[], ylim=(low * 0.9, high * 1.1), xlabel="")
-            axes.set_ylabel(f"{data.labels[run]}\nseed {seed}\nloss" if column == 0 else "")
+            axes.set_ylabel("loss" if column == 0 else "")
+            if column == 0:
+                name = f"{data.labels[run]}, seed {seed}"
+                axes.text(0.02, 0.06, name, transform=axes.transAxes, fontsize=7)
             if row == 0:
                 axes.set_title(f"epoch {epoch}")
 

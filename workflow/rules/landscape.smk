@@ -12,6 +12,7 @@ rule sample_landscape:
         f"{RESULTS}/logs/landscape/{{run}}/{{analysis}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/landscape/{{run}}/{{analysis}}.tsv"
+    priority: 1
     resources:
         mem_mb=2000,
         runtime="4h",

@@ -14,6 +14,8 @@ rule train:
         f"{RESULTS}/logs/train/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    # Longest chains first, so that no long job runs alone at the end.
+    priority: 2
     resources:
         mem_mb=2000,
         runtime="4h",

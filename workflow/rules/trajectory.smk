@@ -12,6 +12,7 @@ rule jump_retrain:
         f"{RESULTS}/logs/trajectory/{{run}}/{{analysis}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/trajectory/{{run}}/{{analysis}}.tsv"
+    priority: 1
     resources:
         mem_mb=3000,
         runtime="8h",

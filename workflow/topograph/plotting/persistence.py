@@ -6,23 +6,28 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.ticker import NullFormatter
 
+from topograph.foundation.errors import TopographError
 from topograph.plotting.style import COLOURS
 
 _MARGIN = 0.06
 
 
-def draw_diagram(axes: Axes, pairs: pd.DataFrame, *, size: float = 14.0) -> list[PathCollection]:
+def draw_diagram(
+    axes: Axes, pairs: pd.DataFrame, *, size: float = 14.0, log: bool = False
+) -> list[PathCollection]:
     """Draw birth against death from a table of pairs; return one artist per dimension and kind.
 
     `pairs` has columns birth and death and, where there are several dimensions, dim; `size` is the
     area of a mark in square points. Essential pairs are triangles on the line at infinity. The
-    diagonal and the axes' equal scale show persistence as distance.
+    diagonal and the axes' equal scale show persistence as distance, with `log` as a ratio.
+    Raises TopographError where `log` meets a value of 0 or less.
     """
     dims = pairs["dim"].to_numpy() if "dim" in pairs else np.zeros(len(pairs), dtype=int)
     birth, death = pairs["birth"].to_numpy(), pairs["death"].to_numpy()
     essential = np.isinf(death)
-    low, high = _limits(birth, death[~essential])
+    low, high = _limits(birth, death[~essential], log=log)
     axes.plot([low, high], [low, high], color="0.6", linewidth=0.8, zorder=1)
     infinity = low if np.any(death == -np.inf) else high
     if essential.any():
@@ -41,15 +46,27 @@ def draw_diagram(axes: Axes, pairs: pd.DataFrame, *, size: float = 14.0) -> list
                     )
                 )
     axes.set(xlabel="birth", ylabel="death", aspect="equal")
+    if log:
+        axes.set(xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
     if artists:
         axes.legend(loc="lower right")
     return artists
 
 
-def _limits(birth: np.ndarray, death: np.ndarray) -> tuple[float, float]:
+def _limits(birth: np.ndarray, death: np.ndarray, *, log: bool) -> tuple[float, float]:
     """Ends of the diagonal: the range of all finite values and a margin for the top line."""
     values = np.concatenate([birth, death])
     if values.size == 0:
-        return 0.0, 1.0
+        return (1.0, 10.0) if log else (0.0, 1.0)
+    if log:
+        if values.min() <= 0:
+            raise TopographError(
+                f"the lowest value of the diagram is {values.min():g}; logarithmic axes need "
+                "values above 0. Draw it with log=False"
+            )
+        low, high = _limits(np.log(birth), np.log(death), log=False)
+        return float(np.exp(low)), float(np.exp(high))
     margin = _MARGIN * (np.ptp(values) or 1.0)
     return float(values.min() - margin), float(values.max() + margin)

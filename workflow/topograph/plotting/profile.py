@@ -13,6 +13,9 @@ from matplotlib.colors import Colormap, Normalize
 from topograph.foundation.errors import TopographError
 from topograph.plotting.style import BACKGROUND, LOSS_COLOURS, MINIMUM, SADDLE
 
+# An outline is drawn to this share of the picture's width and height.
+CELLS = 500
+
 
 class ProfileArtists(NamedTuple):
     """What `draw_profile` drew: the filled outlines, the minima and the saddles."""
@@ -46,7 +49,7 @@ def draw_profile(
         )
     axes.set_facecolor(BACKGROUND)
     axes.set(xlabel="grid points", ylabel="loss", yscale="log" if log else "linear")
-    basins = _basins(axes, table, norm, cmap)
+    basins = _basins(axes, table, norm, cmap, log=log)
     is_saddle = marks["kind"] == "saddle"
     minima = _dots(axes, marks[~is_saddle], MINIMUM, "minimum", zorder=4)
     saddles = _dots(axes, marks[is_saddle], SADDLE, "saddle", zorder=3)
@@ -77,14 +80,35 @@ def draw_tree(axes: Axes, lines: pd.DataFrame) -> LineCollection:
 
 
 def _basins(
-    axes: Axes, table: pd.DataFrame, norm: Normalize | None, cmap: str | Colormap
+    axes: Axes, table: pd.DataFrame, norm: Normalize | None, cmap: str | Colormap, *, log: bool
 ) -> PolyCollection:
     first = np.flatnonzero(np.diff(table["arc"].to_numpy(), prepend=-1))
-    outlines = np.split(table[["x", "y"]].to_numpy(), first[1:])
-    artist = PolyCollection(outlines, cmap=cmap, norm=norm, edgecolors="face", linewidths=0.3)
+    seen = _seen(table["x"].to_numpy(), table["y"].to_numpy(), first, log=log)
+    kept = [
+        part[mask]
+        for part, mask in zip(
+            np.split(table[["x", "y"]].to_numpy(), first[1:]),
+            np.split(seen, first[1:]),
+            strict=True,
+        )
+    ]
+    artist = PolyCollection(kept, cmap=cmap, norm=norm, edgecolors="face", linewidths=0.3)
     artist.set_array(table["mean_loss"].to_numpy()[first])
     axes.add_collection(artist)
     return artist
+
+
+def _seen(x: np.ndarray, y: np.ndarray, first: np.ndarray, *, log: bool) -> np.ndarray:
+    """Return which vertices of the outlines differ, in the picture, from the one before.
+
+    A grid of 10^6 points has outlines of as many steps, which no page could show.
+    """
+    places = np.stack([x, np.log(y) if log else y])
+    span = np.maximum(np.ptp(places, axis=1, keepdims=True), np.finfo(float).tiny)
+    cells = np.round(CELLS * (places - places.min(axis=1, keepdims=True)) / span)
+    seen = np.any(np.diff(cells, axis=1, prepend=np.nan) != 0, axis=0)
+    seen[first] = True
+    return seen
 
 
 def _dots(

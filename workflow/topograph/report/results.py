@@ -56,8 +56,16 @@ class Results:
 
 def captioned(table: pd.DataFrame, caption: str) -> HTML:
     """Return a table as HTML with its caption, for the last line of a notebook's cell."""
-    head, _, rest = table.to_html(border=0).partition(">")
+    html = table.to_html(border=0, formatters=[_plain] * table.shape[1])
+    head, _, rest = html.partition(">")
     return HTML(f"{head}><caption>{escape(caption)}</caption>{rest}")
+
+
+def _plain(value: Any) -> str:
+    """Return a number to four figures, a count in full, and anything else as it is."""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def spread(values: pd.Series) -> str:

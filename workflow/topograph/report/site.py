@@ -163,7 +163,7 @@ def _runs(reports: Path, results: Path) -> _Runs:
                 "run": row["run"],
                 "label": row["label"],
                 "parameters": _parameters(row, results),
-                "seeds": row["seeds"],
+                "seeds": ", ".join(map(str, json.loads(row["seeds"]))),
                 "manifest": Path(os.path.relpath(manifest, reports)).as_posix(),
                 **_outcome(tables[row["run"]], shown),
             }

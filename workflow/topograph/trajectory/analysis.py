@@ -30,7 +30,8 @@ def trajectory_map(
     finite = np.isfinite(dataset["gram"].values.diagonal()) & np.isfinite(points["test_loss"])
     points = points[finite].reset_index(drop=True)
     quality = {"run": dataset.attrs["run"], "points": len(points), "dropped": int((~finite).sum())}
-    if len(points) <= max(*KNN_SWEEP, 2 * QUALITY_NEIGHBOURS):
+    needed = max(*KNN_SWEEP, 2 * QUALITY_NEIGHBOURS, analysis.knn, analysis.neighbours)
+    if len(points) <= needed:
         return points.assign(x=np.nan, y=np.nan), xr.Dataset(), pd.DataFrame([quality])
     gram = dataset["gram"].values[np.ix_(finite, finite)]
     distances = cosine_distances(principal_scores(gram))
