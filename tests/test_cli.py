@@ -37,7 +37,7 @@ def test_check_lists_every_network_with_its_seeds(capsys):
     ],
 )
 def test_a_mistake_is_one_line_on_standard_error(tmp_path, capsys, old, new, message):
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "smoke.yaml"
     path.write_text((CONFIG / "smoke.yaml").read_text().replace(old, new))
     assert main(["check", str(path)]) == 1
     shown = capsys.readouterr()

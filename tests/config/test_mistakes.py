@@ -50,7 +50,7 @@ def message_of(folder: Path, *replacements: tuple[str, str]) -> str:
     for old, new in replacements:
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the study"
         text = text.replace(old, new)
-    path = folder / "mine.yaml"
+    path = folder / "good-name.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
         members(load_study(path), str(path))
@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line_with_its_remedy(tmp_path, mistake):
 
 
 def test_the_study_without_mistakes_is_accepted(tmp_path):
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "good-name.yaml"
     path.write_text(STUDY, encoding="utf-8")
     assert len(members(load_study(path), str(path))) == 3
 
@@ -113,7 +113,7 @@ def test_several_mistakes_are_several_lines(tmp_path):
 
 
 def test_names_of_families_stay_in_paths_when_the_user_wrote_them(tmp_path):
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "good-name.yaml"
     text = STUDY.replace("waves", "pinn").replace("points: 9", "points: 0")
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r": experiments\.pinn\.analyses\.hessian-3d\.points: I"):
@@ -152,14 +152,14 @@ def test_a_folder_is_not_a_study(tmp_path):
     "content", [b"study: [a\nb: c", b"a: b: c", b"\tstudy: a", b"\xff\xfe\x00"]
 )
 def test_what_is_not_yaml_is_named(tmp_path, content):
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "good-name.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=rf"^{re.escape(str(path))} is not valid YAML: "):
         load_study(path)
 
 
 def test_the_line_of_broken_yaml_is_shown(tmp_path):
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "good-name.yaml"
     path.write_text(STUDY.replace("seeds: [0, 1]", "seeds: [0, 1"))
     with pytest.raises(ConfigError, match=r"line \d+, column \d+"):
         load_study(path)
@@ -167,7 +167,7 @@ def test_the_line_of_broken_yaml_is_shown(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "[]", "text", "3"])
 def test_yaml_that_is_not_a_mapping_is_named(tmp_path, content):
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "good-name.yaml"
     path.write_text(content)
-    with pytest.raises(ConfigError, match="mine.yaml: a mapping of keys is needed, received "):
+    with pytest.raises(ConfigError, match="good-name.yaml: a mapping of keys is needed, received "):
         load_study(path)

@@ -187,6 +187,8 @@ def test_cells_are_the_product_of_grid_and_variants_in_the_order_of_the_file():
     ]
     assert found[1].parameters == {
         "variant": "b",
+        "data.kwargs.augment": True,
+        "optimiser.weight_decay": 0.1,
         "optimiser.learning_rate": 0.1,
         "schedule.batch": 16,
     }

@@ -130,15 +130,32 @@ def test_the_order_of_modules_does_not_matter(package):
     assert code_digest(*names) != code_digest(names[0])
 
 
-def test_the_adapter_counts_by_its_code(package, tmp_path):
+def test_a_script_counts_with_all_that_it_imports(package, tmp_path):
     script = tmp_path / "job.py"
-    script.write_text("x = 1\n")
-    with_script = code_digest("topograph.a.top", adapter=script)
-    assert with_script != top_digest()
-    script.write_text("# a comment\nx = 1\n")
-    assert code_digest("topograph.a.top", adapter=script) == with_script
-    script.write_text("x = 2\n")
-    assert code_digest("topograph.a.top", adapter=script) != with_script
+    script.write_text("from topograph.a.top import double\n")
+    before = code_digest(scripts=[script])
+    script.write_text("# a comment\nfrom topograph.a.top import double\n")
+    assert code_digest(scripts=[script]) == before
+    script.write_text("from topograph.a.top import double\n\ndouble(1)\n")
+    assert code_digest(scripts=[script]) != before
+    script.write_text("from topograph.a.top import double\n")
+    assert code_digest(scripts=[script]) == before
+    edit(package / "b/deep.py", "value = 1", "value = 2")
+    assert code_digest(scripts=[script]) != before
+
+
+def test_a_module_of_the_user_counts_by_its_file(package, tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/nets.py").write_text("WIDTH = 8\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_digest("topograph.a.top", "own.nets")
+    assert before != top_digest()
+    (tmp_path / "own/nets.py").write_text("WIDTH = 8  # narrow\n")
+    assert code_digest("topograph.a.top", "own.nets") == before
+    (tmp_path / "own/nets.py").write_text("WIDTH = 16\n")
+    assert code_digest("topograph.a.top", "own.nets") != before
+    with pytest.raises(ModuleNotFoundError, match="no module 'own.none'"):
+        code_digest("own.none")
 
 
 def test_the_digest_of_the_real_training_reaches_the_foundation(monkeypatch):
@@ -150,6 +167,18 @@ def test_the_digest_of_the_real_training_reaches_the_foundation(monkeypatch):
     )
     assert len(code_digest("topograph.families.training")) == 12
     assert {"training.py", "seeds.py", "storage.py"} <= set(read)
+
+
+def test_the_digest_of_a_figure_reaches_what_its_notebook_draws_with(monkeypatch):
+    provenance._parsed.cache_clear()
+    read = []
+    original = provenance._tree_without_docstrings
+    monkeypatch.setattr(
+        provenance, "_tree_without_docstrings", lambda p: read.append(p.name) or original(p)
+    )
+    folder = provenance.PACKAGE_ROOT
+    code_digest(scripts=[folder / "scripts/figure.py", folder / "notebooks/jr-fig3a.py"])
+    assert {"trajectory.py", "persistence.py", "results.py", "paired.py", "page.py"} <= set(read)
 
 
 plain = st.recursive(

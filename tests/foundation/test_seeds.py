@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topograph.foundation.seeds import derive_seed, generator, torch_seed
+from topograph.foundation.seeds import derive_seed, torch_seed
 
 roots = st.integers(0, 2**32 - 1)
 words = st.text(min_size=1, max_size=8)
@@ -35,20 +34,6 @@ def test_seeds_are_those_of_earlier_results():
     # Results name only their root seed: a change of these numbers changes every result.
     assert derive_seed(0, "initial weights") == 3_556_472_758_367_489_346
     assert derive_seed(1, "batches", 3) == 4_414_989_916_801_025_537
-
-
-def test_a_stream_does_not_move_when_other_purposes_draw():
-    alone = generator(7, "jumps").standard_normal(5)
-    other = generator(7, "batches")
-    other.standard_normal(100)
-    assert np.array_equal(generator(7, "jumps").standard_normal(5), alone)
-    assert not np.allclose(generator(7, "batches").standard_normal(5), alone)
-
-
-def test_numpys_global_generator_is_not_used():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    generator(0, "a").standard_normal(3)
-    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
 def test_torchs_generator_is_seeded_inside_and_restored_after():

@@ -43,6 +43,8 @@ def test_each_seed_is_sampled_around_its_own_weights(trained: tuple[Cell, Path])
     assert dataset["loss"].shape == (2, 1, 5, 5)
     assert dataset["seed"].values.tolist() == [0, 4]
     assert dataset.attrs["run"] == "convection-run"
+    assert dataset.attrs["examples"] == "all"
+    assert (dataset.attrs["directions"], dataset.attrs["dimensions"]) == ("hessian", 2)
     metrics = read_table(weights.parent / "metrics.parquet").set_index("seed")
     for seed in cell.seeds:
         vertex = dataset["loss"].sel(seed=seed, epoch=1, alpha_1=0, alpha_2=0).item()

@@ -9,7 +9,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from topograph.plotting.field import draw_classes, draw_heat_map, draw_image, draw_solution
+from topograph.plotting.field import (
+    class_handles,
+    draw_classes,
+    draw_heat_map,
+    draw_image,
+    draw_solution,
+)
 
 FRAME = pd.DataFrame(
     [[1e-3, 0.01, 0.1], [0.02, np.nan, 10.0]], index=[1.0, 0.1], columns=[1, 6, 30]
@@ -80,6 +86,17 @@ def test_classes_keep_their_colour_whichever_are_present(axes: Axes) -> None:
     alone = draw_classes(axes, np.full((2, 2), 2))
     assert image.to_rgba(2) == alone.to_rgba(2)
     assert len({image.to_rgba(index) for index in range(5)}) == 5
+
+
+def test_the_legend_of_classes_has_their_colours(axes: Axes) -> None:
+    image = draw_classes(axes, np.array([[0, 1, 2]]))
+    handles = class_handles(["background", "grey matter", "white matter"])
+    assert [handle.get_label() for handle in handles] == [
+        "background",
+        "grey matter",
+        "white matter",
+    ]
+    assert [handle.get_facecolor() for handle in handles] == [image.to_rgba(i) for i in range(3)]
 
 
 def test_an_image_stands_like_its_classes(axes: Axes) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from topograph.foundation.errors import DataError
 from topograph.foundation.storage import write_dataset, write_table
-from topograph.report.results import Results, spread
+from topograph.report.results import Results, captioned, sampling_in_words, spread
 
 RUNS = [
     {"run": run, "label": label, "parameters": {}, "seeds": [0, 1]}
@@ -74,3 +74,37 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(results: Results
 
 def test_spread_gives_the_mean_and_the_ends() -> None:
     assert spread(pd.Series([1.0, 2.0, 6.0])) == "3 (1 … 6)"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            {"directions": "hessian", "normalization": "none", "examples": "all"},
+            "2 top Hessian eigenvectors (of unit norm; the mean over all training points, in "
+            "float32)",
+        ),
+        (
+            {"directions": "random", "normalization": "filter", "examples": 128},
+            "2 random directions (normalised by filter; the mean over 128 training examples, in "
+            "float32)",
+        ),
+        (
+            {"directions": "random", "normalization": "none", "examples": 8},
+            "2 random directions (not normalised; the mean over 8 training examples, in float32)",
+        ),
+    ],
+)
+def test_captions_say_what_was_sampled(asked: dict[str, object], words: str) -> None:
+    landscape = xr.Dataset(attrs={"dimensions": 2, "dtype": "float32", **asked})
+    assert sampling_in_words(landscape) == words
+
+
+def test_tables_show_counts_in_full_and_numbers_to_four_figures() -> None:
+    table = pd.DataFrame(
+        {"counts": [336.0, 0.0], "shares": [0.123456, float("nan")], "n": ["a", 3]}
+    )
+    html = captioned(table, "A <caption>").data
+    assert "<caption>A &lt;caption&gt;</caption>" in html
+    for cell in ("336", "0", "0.1235", "NaN", "a", "3"):
+        assert f"<td>{cell}</td>" in html

@@ -64,33 +64,27 @@ def test_yaml_examples_are_valid(readme):
     from topograph.config.runs import members
 
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / readme).read_text(), flags=re.DOTALL)
+    example: dict[str, object] = {}
     for block in blocks:
         content = yaml.safe_load(block)
-        if "figures" in content:
-            continue
-        experiments = content.get("experiments", content)
-        study = parse_study({"study": "example", "experiments": experiments}, str(readme))
-        assert members(study, str(readme))
+        if "figures" in content:  # of the experiments in the block before
+            content = {"experiments": example, **content}
+        elif "experiments" not in content:
+            content = {"experiments": content}
+        example = content["experiments"]
+        assert members(parse_study({"study": "example", **content}, str(readme)), str(readme))
 
 
 def test_the_lines_of_python_run(tmp_path, monkeypatch):
     import matplotlib.pyplot as plt
     import torch
 
-    from topograph.plotting.profile import draw_profile
-
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    generator = torch.Generator().manual_seed(0)
-    names = {
-        "torch": torch,
-        "plt": plt,
-        "draw_profile": draw_profile,
-        "model": torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)),
-        "inputs": torch.randn(20, 4, generator=generator),
-        "targets": torch.arange(20) % 3,
-    }
-    exec(compile(block, "README.md", "exec"), names)
+    names: dict[str, object] = {}
+    with torch.random.fork_rng():
+        exec(compile(block, "README.md", "exec"), names)
+    plt.close("all")
     assert names["landscape"]["loss"].shape == (21, 21)
     assert names["profile"].table()["y"].min() == names["landscape"]["loss"].values.min()
-    plt.close("all")
+    assert (tmp_path / "profile.svg").stat().st_size > 1000

@@ -106,6 +106,19 @@ with figure_style():
 # %%
 first = trajectories[next(iter(data.labels))]
 size = {name: first.sizes[name] for name in ("seed", "step", "epoch")}
+trained = ", ".join(
+    f"{label} {sum(values) / len(values):.3g}"
+    for label, values in data.by_label(metrics, "train_accuracy").items()
+)
+graphs = ""
+if "components" in homology:
+    pieces, saturation = homology["components"], quality["saturation"]
+    graphs = (
+        f"These graphs ({homology['neighbours'].iloc[0]} nearest neighbours by potential) fall "
+        f"into {pieces.min()} to {pieces.max()} pieces and {saturation.min():.0%} to "
+        f"{saturation.max():.0%} of the potentials are saturated, so places of pieces relative to "
+        "each other mean nothing; H1 classes are all essential, as in any graph. "
+    )
 if len(differences):
     row = differences.iloc[0]
     verdict = (
@@ -116,14 +129,14 @@ if len(differences):
 else:
     verdict = ""
 caption = (
-    f"Jumps from {len(data.runs)} trained networks (one training seed each): {size['seed']} random "
-    f"rays x {size['step']} steps, each retrained for {size['epoch'] - 1} epochs. Top: distance "
-    "from the trained weights relative to the jump, in parameter space (line: mean, band: range "
-    "over rays; 1 is neither return nor escape). Middle: PHATE map of all points by cosine "
-    "distances; hue is the ray, fading with the epoch, diamonds are the jumps. Bottom: persistence "
-    "diagram of the 20-nearest-neighbour graph of potential distances, filtered by test loss. "
-    f"{verdict}Maps have no scale: their quality and the components of their graphs are in the "
-    "tables."
+    f"Jumps from {len(data.runs)} trained networks (one training seed each; training accuracy, "
+    f"mean over seeds: {trained}): {size['seed']} random rays x {size['step']} steps, each "
+    f"retrained for {size['epoch'] - 1} epochs. Top: distance from the trained weights relative to "
+    "the jump, in parameter space (line: mean, band: range over rays; 1 is neither return nor "
+    "escape). Middle: PHATE map of all points by cosine distances; hue is the ray, fading with the "
+    "epoch, diamonds are the jumps. Bottom: persistence diagram of the neighbour graph filtered by "
+    "test loss, which at the jump still uses the trained network's batch-norm statistics. "
+    f"{graphs}{verdict}"
 )
 values = {
     "test_accuracy": data.by_label(metrics, "test_accuracy"),

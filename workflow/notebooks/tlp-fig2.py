@@ -17,7 +17,7 @@ from topograph.plotting.persistence import draw_diagram
 from topograph.plotting.profile import draw_profile_or_say_diverged, draw_tree
 from topograph.plotting.style import figure_style
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, spread
+from topograph.report.results import Results, captioned, sampling_in_words, spread
 
 data = Results(results, analysis, runs)
 quantities = data.table("topology", "quantities")
@@ -63,17 +63,13 @@ with figure_style():
 
 # %%
 count = quantities["seed"].nunique()
-directions = {
-    "hessian": "top Hessian eigenvectors (unit norm)",
-    "random": "random directions (normalised by filter)",
-}[landscape.attrs["directions"]]
 caption = (
     f"From a loss surface to its profile, seed {seed} of {count} in each of {len(data.runs)} "
-    f"settings. Left to right: the loss on {grid['points'].max()} x {grid['points'].max()} points "
-    f"along two {directions}; its merge tree ({grid['connectivity'].iloc[0]} connectivity); "
-    "the profile, in which the width at a loss counts the grid points below it; the persistence "
-    "diagram of the same values (axis connectivity). Axes and colours of losses are logarithmic. "
-    "Numbers over all seeds are in the tables."
+    f"settings. Left to right: the training loss on {grid['points'].max()} points along each of "
+    f"{sampling_in_words(landscape)}; its merge tree ({grid['connectivity'].iloc[0]} "
+    "connectivity); the profile, in which the width at a loss counts the grid points below it; the "
+    "persistence diagram of the same values (axis connectivity). Axes and colours of losses are "
+    "logarithmic. Numbers over all seeds are in the tables."
 )
 values = {"minima": data.by_label(grid, "minima"), "seeds": count}
 publish(figure, output, title=title, caption=caption, values=values)

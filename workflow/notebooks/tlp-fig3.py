@@ -17,7 +17,7 @@ from topograph.plotting.field import draw_heat_map, draw_solution
 from topograph.plotting.profile import draw_profile_or_say_diverged
 from topograph.plotting.style import figure_style
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, spread
+from topograph.report.results import Results, captioned, sampling_in_words, spread
 
 data = Results(results, analysis, runs)
 metrics, quantities = data.training("metrics"), data.table("topology", "quantities")
@@ -77,11 +77,12 @@ with figure_style():
     figure.colorbar(mesh, ax=figure.axes[-2:], label="u", aspect=20)
 
 # %%
+landscape = data.dataset("landscape", data.runs[0]["run"])
 caption = (
     f"Physics-informed networks, {len(seeds)} seeds for each of {columns} settings. Top: relative "
     "error of the trained network against the exact solution. Middle: topological profiles of the "
-    f"training loss on a grid of {grid['points'].max()} points along each of the top Hessian "
-    "eigenvectors of each network (unit norm, sampled in float64); width counts grid points, "
+    f"training loss on a grid of {grid['points'].max()} points along each of "
+    f"{sampling_in_words(landscape)}; width counts grid points, "
     "colour is the mean loss of a basin, red dots are minima, orange dots saddles; loss axes are "
     "logarithmic and shared within a column; a stem one point wide is the trained network alone: "
     "the grid does not resolve its neighbourhood. Below: the solution of the first seed and the "

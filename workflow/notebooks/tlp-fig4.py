@@ -13,11 +13,11 @@ output = ""
 import matplotlib.pyplot as plt
 from matplotlib.colors import LogNorm
 
-from topograph.plotting.field import draw_classes, draw_image
+from topograph.plotting.field import class_handles, draw_classes, draw_image
 from topograph.plotting.profile import draw_profile_or_say_diverged
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, spread
+from topograph.report.results import Results, captioned, sampling_in_words, spread
 
 data = Results(results, analysis, runs)
 history, metrics = data.training("history"), data.training("metrics")
@@ -69,6 +69,7 @@ with figure_style():
     draw_classes(axes[3], u["predicted"].sel(seed=seeds[0]).values[middle])
     for panel, name in zip(axes[1:], ("template slice", "tissue", "predicted"), strict=True):
         panel.set_title(name)
+    top.legend(handles=class_handles(u.attrs["classes"]), loc="outside lower right", ncols=3)
     panels = bottom.subplots(len(data.runs) * len(seeds), len(epochs), sharey=True, squeeze=False)
     for row, (run, seed) in enumerate((run, seed) for run in data.labels for seed in seeds):
         for column, epoch in enumerate(epochs):
@@ -84,15 +85,16 @@ with figure_style():
                 axes.set_title(f"epoch {epoch}")
 
 # %%
-examples = f"{u.sizes['example']} held-out slices"
+landscape = data.dataset("landscape", data.runs[0]["run"])
 caption = (
     f"Segmentation of brain tissue, {len(seeds)} seeds for each of {len(data.runs)} settings. Top: "
-    f"pixel accuracy on {examples} (line: mean, band: range over seeds) and one held-out slice. "
-    "Below: topological profiles of the training loss, on a grid of "
-    f"{grid['points'].max()} points along each of the two top Hessian eigenvectors of the network "
-    "at that epoch, normalised by layer; all panels share one logarithmic loss axis; width counts "
-    "grid points, colour is the mean loss of a basin. One averaged brain: held-out slices test "
-    "interpolation within a template, not generalisation to people."
+    f"pixel accuracy on {u.sizes['example']} held-out slices (line: mean, band: range over seeds) "
+    f"and one of these slices with the prediction of seed {seeds[0]} at {data.runs[0]['label']}. "
+    f"Below: topological profiles of the training loss, on a grid of {grid['points'].max()} points "
+    f"along each of {sampling_in_words(landscape)}, found anew at each epoch; all panels share one "
+    "logarithmic loss axis; width counts grid points, colour is the mean loss of a basin. One "
+    "averaged brain: held-out slices test interpolation within a template, not generalisation to "
+    "people."
 )
 values = {
     "test_accuracy": data.by_label(metrics, "test_accuracy"),

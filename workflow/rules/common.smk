@@ -53,29 +53,41 @@ def data_of(wildcards):
     return files_of(data["target"]) if data else []
 
 
-def code_of_run(script, module):
+def code_of(script):
+    """Return the digest of a script and of every library module that it uses."""
+    return code_digest(scripts=[f"{SCRIPTS}/{script}"])
+
+
+def code_of_run(script):
     """Return a function of wildcards: the digest with the modules of a run's targets in it."""
-    return lambda wildcards: code_of(script, module, *CELLS[wildcards.run].modules)
+    return lambda wildcards: code_digest(
+        *CELLS[wildcards.run].modules, scripts=[f"{SCRIPTS}/{script}"]
+    )
 
 
-def code_of(script, *modules):
-    """Return the digest of a script and of every library module that its stage uses."""
-    return code_digest(*modules, adapter=f"{SCRIPTS}/{script}")
+def code_of_figure(wildcards):
+    """Return the digest of all that draws a figure, its notebook's imports among it."""
+    return code_digest(scripts=[f"{SCRIPTS}/figure.py", notebook_of(wildcards)])
 
 
-def runs_of(figure):
-    """Return the cells that a figure shows, as builtins, in the order of the study file."""
-    chosen = STUDY.figures[figure]
+def runs():
+    """Return every cell of every experiment, as builtins, in the order of the study file."""
     return [
         {
+            "experiment": member.experiment,
             "run": member.cell.run,
             "label": member.label,
             "parameters": member.parameters,
             "seeds": list(member.cell.seeds),
         }
         for member in MEMBERS
-        if member.experiment == chosen.experiment
     ]
+
+
+def runs_of(figure):
+    """Return the cells that a figure shows."""
+    chosen = STUDY.figures[figure].experiment
+    return [entry for entry in runs() if entry["experiment"] == chosen]
 
 
 def analysis_files(run, name):

@@ -15,6 +15,6 @@ rule fetch_data:
     retries: 3
     localrule: True
     params:
-        code=code_of("fetch_data.py", "topograph.data.sources"),
+        code=code_of("fetch_data.py"),
     script:
         "../scripts/fetch_data.py"

@@ -16,7 +16,7 @@ rule embed:
         runtime="1h",
     params:
         analysis=analysis_of,
-        code=code_of("embed.py", "topograph.trajectory.analysis"),
+        code=code_of("embed.py"),
     script:
         "../scripts/embed.py"
 
@@ -35,6 +35,6 @@ rule homology:
         runtime="1h",
     params:
         analysis=analysis_of,
-        code=code_of("homology.py", "topograph.trajectory.analysis"),
+        code=code_of("homology.py"),
     script:
         "../scripts/homology.py"

@@ -29,11 +29,6 @@ rule figure:
         results=RESULTS,
         figure=lambda wildcards: STUDY.figures[wildcards.figure].model_dump(),
         runs=lambda wildcards: runs_of(wildcards.figure),
-        code=code_of(
-            "figure.py",
-            "topograph.report.notebook",
-            "topograph.report.page",
-            "topograph.plotting",
-        ),
+        code=code_of_figure,
     script:
         "../scripts/figure.py"

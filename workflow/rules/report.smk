@@ -9,16 +9,7 @@ rule index:
         f"{RESULTS}/logs/index.log",
     localrule: True
     params:
-        rows=[
-            {
-                "experiment": member.experiment,
-                "run": member.cell.run,
-                "label": member.label,
-                "parameters": member.parameters,
-                "seeds": list(member.cell.seeds),
-            }
-            for member in MEMBERS
-        ],
+        rows=runs(),
         code=code_of("index.py"),
     script:
         "../scripts/index.py"
@@ -40,6 +31,6 @@ rule site:
         study=STUDY.study,
         config=SOURCE,
         figures=list(STUDY.figures),
-        code=code_of("site.py", "topograph.report.site"),
+        code=code_of("site.py"),
     script:
         "../scripts/site.py"

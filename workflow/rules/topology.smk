@@ -17,6 +17,6 @@ rule topology:
         runtime="1h",
     params:
         analysis=analysis_of,
-        code=code_of("topology.py", "topograph.topology.analysis"),
+        code=code_of("topology.py"),
     script:
         "../scripts/topology.py"

@@ -22,6 +22,6 @@ rule train:
     params:
         cell=cell_of,
         scratch=scratch_of,
-        code=code_of_run("train.py", "topograph.families.training"),
+        code=code_of_run("train.py"),
     script:
         "../scripts/train.py"

@@ -20,6 +20,6 @@ rule jump_retrain:
         cell=cell_of,
         analysis=analysis_of,
         scratch=scratch_of,
-        code=code_of_run("jump_retrain.py", "topograph.trajectory.jump_retrain"),
+        code=code_of_run("jump_retrain.py"),
     script:
         "../scripts/jump_retrain.py"

@@ -52,13 +52,11 @@ def _limit_threads(threads: int) -> None:
 
 
 def _manifest(snakemake: Any, started: str) -> None:
-    torch = sys.modules.get("torch")
-    device = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu"
     write_manifest(
         list(snakemake.output),
         inputs=[path for path in snakemake.input if Path(path).is_file()],
         parameters=dict(snakemake.params.items()),
         started=started,
         command=f"make {snakemake.output[0]}",
-        device=device,
+        device="cpu",
     )

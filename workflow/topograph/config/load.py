@@ -12,6 +12,9 @@ from pydantic import ValidationError
 
 from topograph.config.models import NUMBER_AS_TEXT, Study
 from topograph.foundation.errors import ConfigError, nearest
+from topograph.foundation.provenance import PACKAGE_ROOT
+
+NOTEBOOKS = PACKAGE_ROOT / "notebooks"
 
 # The words of pydantic that speak of its own objects, in the words of a study file.
 PLAIN_WORDS = {
@@ -40,11 +43,38 @@ def load_study(path: str | Path) -> Study:
 
 
 def parse_study(content: Any, source: str) -> Study:
-    """Validate the content of a study file; ``source`` names it in errors."""
+    """Validate the content of a study file; ``source`` names it in errors.
+
+    Raises ConfigError for content that is no study, a study that is not named like its file, and a
+    figure whose notebook does not exist.
+    """
     try:
-        return Study.model_validate(content)
+        study = Study.model_validate(content)
     except ValidationError as error:
         raise config_error(error, content, source) from error
+    _check_name(study, source)
+    _check_notebooks(study, source)
+    return study
+
+
+def _check_name(study: Study, source: str) -> None:
+    file = Path(source)
+    if file.suffix == ".yaml" and "," not in source and study.study != file.stem:
+        raise ConfigError(
+            f"{source}: study: received {study.study!r}; allowed: {file.stem!r}, the name of the "
+            "file, by which make finds the results; rename one of them"
+        )
+
+
+def _check_notebooks(study: Study, source: str) -> None:
+    known = sorted(path.stem for path in NOTEBOOKS.glob("*.py"))
+    for figure, chosen in study.figures.items():
+        name = chosen.notebook or figure
+        if known and name not in known:
+            raise ConfigError(
+                f"{source}: figures.{figure}: no notebook {name!r} in workflow/notebooks"
+                f"{nearest(name, known)}; allowed: {', '.join(known)}"
+            )
 
 
 def config_error(error: ValidationError, content: Any, source: str) -> ConfigError:

@@ -140,7 +140,7 @@ def _experiment_members(name: str, experiment: Experiment, source: str) -> Itera
                 label = _label(variant, point)
                 raise ConfigError(f"{where}.analyses.{analysis_name}, cell '{label}': {problem}")
         cell = Cell(run_id(resolved.model_dump()), tuple(experiment.seeds), resolved)
-        parameters = ({"variant": variant} if variant else {}) | point
+        parameters = ({"variant": variant} if variant else {}) | overrides | point
         yield Member(name, _label(variant, point), parameters, cell)
 
 

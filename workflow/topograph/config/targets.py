@@ -1,14 +1,14 @@
-"""Names of models, data sets, losses and problems, found and checked without importing them."""
+"""Names of models, data sets and problems, found and checked without importing them."""
 
 from __future__ import annotations
 
 import ast
-import importlib.util
 import symtable
 from functools import cache
 from pathlib import Path
 
 from topograph.foundation.errors import ConfigError, nearest
+from topograph.foundation.modules import module_source
 
 SHORT_NAMES: dict[str, dict[str, str]] = {
     "model": {
@@ -73,24 +73,13 @@ _DEFINITIONS = (ast.ClassDef, ast.FunctionDef)
 
 
 def _source(kind: str, target: str, module: str) -> Path | None:
-    top, *rest = module.split(".")
-    spec = None if top == "__main__" else importlib.util.find_spec(top)
-    if spec is None:
-        raise ConfigError(
-            f"{kind} {target!r}: no package {top!r} is installed; install it into the environment, "
-            "or correct the path before the colon"
-        )
-    locations = spec.submodule_search_locations
-    if not rest:
-        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for location in locations or []:
-        base = Path(location).joinpath(*rest)
-        for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if path.is_file():
-                return path
-        if list(base.parent.glob(f"{base.name}.*.so")):
-            return None
-    raise ConfigError(f"{kind} {target!r}: package {top!r} has no module {module!r}")
+    try:
+        return module_source(module)
+    except ModuleNotFoundError as error:
+        top = module.partition(".")[0]
+        remedy = "install it into the environment, or correct the path before the colon"
+        advice = f"; {remedy}" if error.name == top else ""
+        raise ConfigError(f"{kind} {target!r}: {error}{advice}") from error
 
 
 def _is_bound(text: str, tree: ast.Module, name: str) -> bool:

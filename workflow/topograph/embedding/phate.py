@@ -73,9 +73,23 @@ def phate(
         coordinates=_scale(dissimilarity, n_components, seed=seed),
         potential=potential,
         t=time,
-        components=int(connected_components(kernel > 0, directed=False)[0]),
+        components=_components(kernel),
         saturation=float(np.mean(potential > SATURATED_POTENTIAL)),
     )
+
+
+def kernel_components(distances: ArrayLike, *, knn: int = 5, decay: float = 40) -> int:
+    """Return the number of connected components of the kernel graph that ``phate`` diffuses on.
+
+    Raises TopographError as ``phate`` does.
+    """
+    distances = _checked_distances(distances)
+    _check_options(len(distances), 1, knn=knn, decay=decay, t="auto")
+    return _components(_kernel(distances, knn, decay=decay))
+
+
+def _components(kernel: FloatArray) -> int:
+    return int(connected_components(kernel > 0, directed=False)[0])
 
 
 def _checked_distances(distances: ArrayLike) -> FloatArray:

@@ -58,6 +58,8 @@ def _train_through_deepxde(
     ``iterations=1`` because one ``step`` runs L-BFGS to its end.
     """
     deepxde = load_deepxde()
+    # DeepXDE reads this attribute of its own networks from any network.
+    model.regularizer = getattr(model, "regularizer", None)  # type: ignore[assignment]
     with torch_seed(derive_seed(seed, "training")):
         trainer = deepxde.Model(deepxde_data(problem), model)
         trainer.compile(optimiser, verbose=0)

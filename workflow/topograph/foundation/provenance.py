@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from topograph.foundation.modules import module_source
 from topograph.foundation.storage import write_json
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -36,16 +37,25 @@ def file_digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def code_digest(*modules: str, adapter: str | Path | None = None) -> str:
-    """Return 12 hex digits that change when code that the modules use changes.
+def code_digest(*modules: str, scripts: Iterable[str | Path] = ()) -> str:
+    """Return 12 hex digits that change when code that the modules or scripts use changes.
 
-    Hashes the syntax trees, without docstrings, of the modules and of every topograph module that
-    they import, by path and never by import, so comments and formatting change nothing and torch
-    is not loaded. ``adapter`` is the script that calls them. The config models are left out: what
-    a job reads of them, resolved, is a parameter of the job already.
+    Hashes the syntax trees, without docstrings, of the modules and scripts and of every topograph
+    module that they import, by path and never by import, so comments and formatting change nothing
+    and torch is not loaded. Of a module outside topograph its own file counts. The config models
+    are left out: what a job reads of them, resolved, is a parameter of the job already. Raises
+    ModuleNotFoundError for a module outside topograph that is not installed.
     """
-    pending = list(modules)
     seen: dict[str, str] = {}
+    pending: list[str] = []
+    for name in modules:
+        if _in_topograph(name):
+            pending.append(name)
+        elif (path := module_source(name)) is not None:
+            seen[name], _ = _parsed(path, name, path.stat().st_mtime_ns)
+    for script in map(Path, scripts):
+        seen[script.name], imported = _parsed(script, script.stem, script.stat().st_mtime_ns)
+        pending += imported
     while pending:
         name = pending.pop()
         path = _module_path(name)
@@ -53,10 +63,11 @@ def code_digest(*modules: str, adapter: str | Path | None = None) -> str:
             continue
         seen[name], imported = _parsed(path, name, path.stat().st_mtime_ns)
         pending += [name.rpartition(".")[0], *imported]
-    if adapter is not None:
-        script = Path(adapter)
-        seen[script.name], _ = _parsed(script, script.stem, script.stat().st_mtime_ns)
     return digest(sorted(seen.items()))
+
+
+def _in_topograph(name: str) -> bool:
+    return name.split(".")[0] == "topograph"
 
 
 def _is_left_out(name: str) -> bool:
@@ -64,7 +75,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def _module_path(name: str) -> Path | None:
-    if name.split(".")[0] != "topograph":
+    if not _in_topograph(name):
         return None
     base = PACKAGE_ROOT.joinpath(*name.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")

@@ -19,11 +19,6 @@ def derive_seed(root: int, *purpose: str | int) -> int:
     return int(state[0] >> np.uint64(1))
 
 
-def generator(root: int, *purpose: str | int) -> np.random.Generator:
-    """Return numpy's generator for one purpose."""
-    return np.random.default_rng(derive_seed(root, *purpose))
-
-
 @contextmanager
 def torch_seed(seed: int) -> Iterator[None]:
     """Seed torch's global generators inside the block and restore them after it."""

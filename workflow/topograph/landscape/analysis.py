@@ -18,6 +18,8 @@ from topograph.landscape.hessian import hessian_eigenpairs
 from topograph.landscape.sampling import axis, sample
 from topograph.objective.objective import Objective
 
+# What a caption must say of how a landscape was sampled.
+ASKED = ("directions", "dimensions", "normalization", "distance", "dtype")
 SCALARS = ("center_loss", "error_absolute", "error_relative")
 
 
@@ -25,8 +27,9 @@ def landscapes(cell: Cell, analysis: Landscape, weights: str | Path) -> xr.Datas
     """Sample a landscape for each seed and epoch: loss(seed, epoch, alpha_1, …, alpha_n).
 
     Also holds the metrics, the direction norms and cosines, the eigenvalues with their residuals,
-    the loss at the centre and the measured errors. Seeds whose training diverged are NaN, with
-    ``diverged`` 1.
+    the loss at the centre and the measured errors; what was asked for is in the attributes, where
+    ``examples`` is the number of training examples behind each loss, or ``all``. Seeds whose
+    training diverged are NaN, with ``diverged`` 1.
     """
     epochs = [_epoch_number(cell, epoch) for epoch in analysis.epochs]
     grids = []
@@ -36,7 +39,8 @@ def landscapes(cell: Cell, analysis: Landscape, weights: str | Path) -> xr.Datas
             row.append(_one(cell, analysis, _state(cell, weights, seed, epoch), seed))
         grids.append(xr.concat(row, dim=xr.Variable("epoch", epochs), join="exact"))
     dataset = xr.concat(grids, dim=xr.Variable("seed", list(cell.seeds)), join="exact")
-    dataset.attrs = {"run": cell.run, "directions": analysis.directions, "dtype": analysis.dtype}
+    asked = analysis.model_dump(include=set(ASKED)) | {"examples": analysis.examples or "all"}
+    dataset.attrs = {"run": cell.run, **asked}
     return dataset
 
 

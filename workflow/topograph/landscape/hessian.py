@@ -41,10 +41,13 @@ def hessian_eigenpairs(
         raise TopographError(f"k is {k}; allowed: 1 to {size - 1}, one less than the parameters")
     counted = _Counted(product)
     draw = np.random.default_rng(seed)
-    values, vectors = _lanczos(counted, size, k, which, tolerance, draw, np.empty((size, 0)))
+    whole = _deflated(counted, np.empty((size, 0)), 0.0)
+    values, vectors = _lanczos(whole, k, which, tolerance, draw.standard_normal(size))
     while True:
         last = values[_rank(values, which)[k - 1]]
-        rest, found = _lanczos(counted, size, 1, which, tolerance, draw, vectors, last)
+        start = draw.standard_normal(size)
+        start -= vectors @ (vectors.T @ start)
+        rest, found = _lanczos(_deflated(counted, vectors, last), 1, which, tolerance, start)
         excess = _score(rest, which)[0] - _score(last, which)
         rounding = np.finfo(dtype).eps * np.abs(values).max()
         if excess <= max(1e-3 * abs(last), rounding):
@@ -103,38 +106,32 @@ class _Counted:
         return result
 
 
-def _lanczos(
-    product: _Counted,
-    size: int,
-    k: int,
-    which: str,
-    tolerance: float,
-    draw: np.random.Generator,
-    known: np.ndarray,
-    known_value: float = 0.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Run Lanczos on the complement of the orthonormal columns ``known`` (size, m).
+def _deflated(product: _Counted, known: np.ndarray, known_value: float) -> LinearOperator:
+    """Return the Hessian on the complement of the orthonormal columns ``known`` (size, m).
 
     The columns themselves count with eigenvalue ``known_value``: with 0 they would outrank the
     smallest of a positive definite Hessian.
     """
 
-    def deflated(vector: np.ndarray) -> np.ndarray:
+    def multiply(vector: np.ndarray) -> np.ndarray:
         vector = vector.reshape(-1)
         inside = known @ (known.T @ vector)
         result = product(vector - inside)
         return result - known @ (known.T @ result) + known_value * inside
 
-    operator = LinearOperator((size, size), matvec=deflated, dtype=np.float64)
-    start = draw.standard_normal(size)
-    subspace = min(size, max(2 * k + 2, 12))
+    return LinearOperator((len(known), len(known)), matvec=multiply, dtype=np.float64)
+
+
+def _lanczos(
+    operator: LinearOperator, k: int, which: str, tolerance: float, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     try:
         values, vectors = eigsh(
             operator,
             k,
             which=WHICH[which],
-            v0=start - known @ (known.T @ start),
-            ncv=subspace,
+            v0=start,
+            ncv=min(len(start), max(2 * k + 2, 12)),
             tol=tolerance,
             maxiter=MAX_RESTARTS * max(k, 1),
         )

@@ -15,9 +15,6 @@ class MLP(nn.Sequential):
     Krishnapriyan et al. 2021 with 7,851 parameters.
     """
 
-    # DeepXDE asks every network for its weight regulariser.
-    regularizer = None
-
     def __init__(self, inputs: int, outputs: int, width: int, depth: int) -> None:
         sizes = [inputs, *[width] * depth]
         layers: list[nn.Module] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -9,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
 
 CLASS_COLOURS = ListedColormap(["#f2f2f2", "#8da0cb", "#fc8d62", "#66c2a5", "#e78ac3"])
 
@@ -51,6 +54,11 @@ def draw_classes(axes: Axes, classes: np.ndarray) -> AxesImage:
     image = axes.imshow(np.rot90(classes), cmap=CLASS_COLOURS, vmin=-0.5, vmax=top)
     axes.set_axis_off()
     return image
+
+
+def class_handles(names: Sequence[str]) -> list[Patch]:
+    """Return the entries of a legend for ``draw_classes``, in the order of the class numbers."""
+    return [Patch(color=CLASS_COLOURS(i), label=name) for i, name in enumerate(names)]
 
 
 def draw_image(axes: Axes, image: np.ndarray) -> AxesImage:

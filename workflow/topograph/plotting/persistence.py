@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import PathCollection
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from topograph.foundation.errors import TopographError
 from topograph.plotting.style import COLOURS
@@ -34,6 +41,8 @@ def draw_diagram(
         axes.axhline(infinity, color="0.6", linewidth=0.8, linestyle="--", zorder=1)
     artists = []
     for dim in np.unique(dims):
+        # Where classes of several dimensions lie on one line, the pieces stay in sight.
+        top = 3 - dim / 10
         for kind, marker in ((False, "o"), (True, "^")):
             chosen = (dims == dim) & (essential == kind)
             if chosen.any():
@@ -42,17 +51,29 @@ def draw_diagram(
                 colour = COLOURS[dim % len(COLOURS)]
                 artists.append(
                     axes.scatter(
-                        birth[chosen], y, s=size, c=colour, marker=marker, label=name, zorder=2
+                        birth[chosen], y, s=size, c=colour, marker=marker, label=name, zorder=top
                     )
                 )
     axes.set(xlabel="birth", ylabel="death", aspect="equal")
     if log:
         axes.set(xscale="log", yscale="log")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_minor_formatter(NullFormatter())
+            _few_ticks(axis, np.log10(high / low))
     if artists:
         axes.legend(loc="lower right")
     return artists
+
+
+def _few_ticks(axis: Axis, decades: float) -> None:
+    """Label a short logarithmic axis at plain numbers, a long one at powers of ten."""
+    if decades < 1:
+        axis.set_major_locator(MaxNLocator(3))
+    elif decades < 2:
+        axis.set_major_locator(LogLocator(subs=(1, 3)))
+    if decades < 2:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _limits(birth: np.ndarray, death: np.ndarray, *, log: bool) -> tuple[float, float]:

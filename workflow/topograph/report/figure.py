@@ -22,15 +22,16 @@ def publish(
 
     Raises TopographError when the files cannot be written.
     """
-    import matplotlib
     from matplotlib import pyplot as plt
 
-    # The time of drawing and random ids of elements would make equal figures differ.
+    from topograph.plotting.style import figure_style
+
+    # The time of drawing would make equal figures differ.
     metadata = {
         "svg": {"Title": title, "Date": None},
         "pdf": {"Title": title, "CreationDate": None},
     }
-    with matplotlib.rc_context({"svg.hashsalt": "topograph"}):
+    with figure_style():
         for kind, entries in metadata.items():
             with atomic(f"{output}.{kind}") as temporary:
                 figure.savefig(temporary, format=kind, metadata=entries)

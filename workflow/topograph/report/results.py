@@ -61,6 +61,19 @@ def captioned(table: pd.DataFrame, caption: str) -> HTML:
     return HTML(f"{head}><caption>{escape(caption)}</caption>{rest}")
 
 
+def sampling_in_words(landscape: xr.Dataset) -> str:
+    """Return the directions, their scale and the data of a landscape, for captions."""
+    asked = landscape.attrs
+    hessian = asked["directions"] == "hessian"
+    scale = {"none": "of unit norm" if hessian else "not normalised"}.get(
+        asked["normalization"], f"normalised by {asked['normalization']}"
+    )
+    kind = "top Hessian eigenvectors" if hessian else "random directions"
+    examples = asked["examples"]
+    data = "all training points" if examples == "all" else f"{examples} training examples"
+    return f"{asked['dimensions']} {kind} ({scale}; the mean over {data}, in {asked['dtype']})"
+
+
 def _plain(value: Any) -> str:
     """Return a number to four figures, a count in full, and anything else as it is."""
     if isinstance(value, float) and not value.is_integer():

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from topograph.topology.connectivity import LATTICES
 from topograph.topology.merge_tree import MergeTree
 
-LOW_SHARE = 0.1  # share of the loss range that counts as low (profiles reference, section 8)
+LOW_SHARE = 0.1  # share of the loss range that counts as low
 LEAST_SPREAD = 2.0  # rises that span a smaller factor do not fix a slope
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 from sklearn.manifold import trustworthiness
 
 from topograph.config.models import JumpRetrain
-from topograph.embedding.phate import phate
+from topograph.embedding.phate import kernel_components, phate
 from topograph.geometry.gram import cosine_distances, principal_scores
 from topograph.trajectory.homology import graph_homology, homology_statistics, knn_graph
 
@@ -41,7 +41,7 @@ def trajectory_map(
         distances, found.coordinates, n_neighbors=QUALITY_NEIGHBOURS, metric="precomputed"
     )
     for knn in KNN_SWEEP:
-        quality[f"components_knn_{knn}"] = phate(distances, knn=knn, t=1).components
+        quality[f"components_knn_{knn}"] = kernel_components(distances, knn=knn)
     potential = xr.Dataset(
         {
             "potential": (("point", "other"), found.potential),

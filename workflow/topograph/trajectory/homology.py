@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gudhi
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist, squareform
 
 from topograph.foundation.errors import TopographError
+from topograph.topology.persistence import persistence
 
 FloatArray = NDArray[np.float64]
 Edges = NDArray[np.int64]
@@ -54,19 +54,9 @@ def graph_homology(edges: ArrayLike, losses: ArrayLike) -> pd.DataFrame:
     Source: Horoi et al. 2022 (arXiv 2102.00485).
     """
     edges, losses = _finite_part(*_checked(edges, losses))
-    tree = gudhi.SimplexTree()
-    if len(losses):
-        tree.insert_batch(np.arange(len(losses))[None, :], losses)
-    if len(edges):
-        tree.insert_batch(edges.T, losses[edges].max(axis=1))
-    # By default GUDHI hides the loops of a graph, its top dimension, and pairs of zero length.
-    tree.compute_persistence(min_persistence=-1, persistence_dim_max=True)
-    tables = []
-    for dim in (0, 1):
-        pairs = np.reshape(tree.persistence_intervals_in_dimension(dim), (-1, 2))
-        columns = {"dim": np.full(len(pairs), dim), "birth": pairs[:, 0], "death": pairs[:, 1]}
-        tables.append(pd.DataFrame(columns))
-    return pd.concat(tables).sort_values(["dim", "birth", "death"], ignore_index=True)
+    if not len(losses):
+        return pd.DataFrame({"dim": np.empty(0, int), "birth": np.empty(0), "death": np.empty(0)})
+    return persistence(losses, edges=edges)
 
 
 def homology_statistics(edges: ArrayLike, losses: ArrayLike) -> dict[str, float]:
