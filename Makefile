@@ -80,11 +80,12 @@ $(VENV)/.uv:
 		$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv && \
 		echo '$(CURDIR)/.uv/bin/uv' > $@; fi
 
-# Made anew only when the lock or the package's metadata changed.
+# Made anew only when the lock or the package's metadata changed. Bytecode is made here once: where
+# Python may not keep it, every job would compile torch again, 5 to 8 seconds each.
 $(READY): envs/lock.txt pyproject.toml | $(VENV)/.uv
 	@echo "setting up $(VENV) from envs/lock.txt"
 	@uv=$$(cat $(VENV)/.uv); \
 	test -x $(BIN)/python || $$uv venv --quiet --allow-existing --python $(PYTHON) $(VENV); \
-	$$uv pip sync --quiet --python $(VENV) --require-hashes envs/lock.txt; \
+	$$uv pip sync --quiet --compile-bytecode --python $(VENV) --require-hashes envs/lock.txt; \
 	$$uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation --editable .
 	@touch $@
