@@ -28,11 +28,11 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: study smoke paper
-study: $(READY) ## run the default study, about 12 minutes on 2 cores, and build its site
+study: $(READY) ## run the default study, about 10 minutes on 2 cores, and build its site
 	$(call run,$(STUDY))
 	@echo "$(CURDIR)/reports/$(STUDY)/index.html"
 
-smoke: ## run the same workflow at toy size, 3 minutes
+smoke: ## run the same workflow at toy size, 2 minutes
 	@$(MAKE) --no-print-directory study STUDY=smoke
 
 paper: ## run the published grids: months on 2 cores, see workflow/profiles/README.md
