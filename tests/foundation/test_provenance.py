@@ -158,24 +158,24 @@ def test_a_module_of_the_user_counts_by_its_file(package, tmp_path, monkeypatch)
         code_digest("own.none")
 
 
-def test_the_digest_of_the_real_training_reaches_the_foundation(monkeypatch):
+@pytest.fixture
+def read(monkeypatch):
+    """The names of the files that a digest parses, filled while the test runs."""
     provenance._parsed.cache_clear()
-    read = []
+    names = []
     original = provenance._tree_without_docstrings
     monkeypatch.setattr(
-        provenance, "_tree_without_docstrings", lambda p: read.append(p.name) or original(p)
+        provenance, "_tree_without_docstrings", lambda p: names.append(p.name) or original(p)
     )
+    return names
+
+
+def test_the_digest_of_the_real_training_reaches_the_foundation(read):
     assert len(code_digest("topograph.families.training")) == 12
     assert {"training.py", "seeds.py", "storage.py"} <= set(read)
 
 
-def test_the_digest_of_a_figure_reaches_what_its_notebook_draws_with(monkeypatch):
-    provenance._parsed.cache_clear()
-    read = []
-    original = provenance._tree_without_docstrings
-    monkeypatch.setattr(
-        provenance, "_tree_without_docstrings", lambda p: read.append(p.name) or original(p)
-    )
+def test_the_digest_of_a_figure_reaches_what_its_notebook_draws_with(read):
     folder = provenance.PACKAGE_ROOT
     code_digest(scripts=[folder / "scripts/figure.py", folder / "notebooks/jr-fig3a.py"])
     assert {"trajectory.py", "persistence.py", "results.py", "paired.py", "page.py"} <= set(read)
