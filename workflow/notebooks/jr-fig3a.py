@@ -106,7 +106,7 @@ with figure_style():
 # %%
 first = trajectories[next(iter(data.labels))]
 size = {name: first.sizes[name] for name in ("seed", "step", "epoch")}
-trained = ", ".join(
+accuracies = ", ".join(
     f"{label} {sum(values) / len(values):.3g}"
     for label, values in data.by_label(metrics, "train_accuracy").items()
 )
@@ -130,7 +130,7 @@ else:
     verdict = ""
 caption = (
     f"Jumps from {len(data.runs)} trained networks (one training seed each; training accuracy, "
-    f"mean over seeds: {trained}): {size['seed']} random rays x {size['step']} steps, each "
+    f"mean over seeds: {accuracies}): {size['seed']} random rays x {size['step']} steps, each "
     f"retrained for {size['epoch'] - 1} epochs. Top: distance from the trained weights relative to "
     "the jump, in parameter space (line: mean, band: range over rays; 1 is neither return nor "
     "escape). Middle: PHATE map of all points by cosine distances; hue is the ray, fading with the "
