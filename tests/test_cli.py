@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from topograph.cli import main
 from topograph.config.schema import schema_text
+from topograph.foundation.storage import write_dataset
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -60,7 +63,26 @@ def test_the_installed_command_ends_with_1_and_without_a_traceback(tmp_path):
     assert done.stderr == f"{tmp_path / 'none.yaml'} does not exist; studies lie in config/\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["chek"], ["check"]])
+def test_export_writes_a_landscape_for_paraview_and_prints_the_files(tmp_path, capsys):
+    axes = {"alpha_1": [-1.0, 0.0, 1.0], "alpha_2": [0.0, 0.5]}
+    loss = ("seed", *axes), np.arange(12.0).reshape(2, 3, 2)
+    dataset = xr.Dataset({"loss": loss}, coords={"seed": [0, 1], **axes})
+    write_dataset(tmp_path / "random-2d.nc", dataset)
+    assert main(["export", str(tmp_path / "random-2d.nc"), "--vtk", str(tmp_path / "out")]) == 0
+    files = [tmp_path / "out-seed-0.vti", tmp_path / "out-seed-1.vti"]
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in files]
+    assert all(path.is_file() for path in files)
+
+
+def test_export_of_a_missing_landscape_is_one_line(tmp_path, capsys):
+    missing = tmp_path / "none.nc"
+    assert main(["export", str(missing), "--vtk", str(tmp_path / "out")]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == f"{missing} does not exist; make it: make {missing}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["chek"], ["check"], ["export", "landscape.nc"]])
 def test_a_wrong_call_shows_the_usage(capsys, arguments):
     with pytest.raises(SystemExit) as raised:
         main(arguments)
