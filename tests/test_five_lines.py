@@ -28,7 +28,7 @@ def test_five_lines_lead_from_a_model_to_a_picture(tmp_path: Path) -> None:
     x = torch.rand(64, 2)
     y = (x[:, :1] * 6).sin()
 
-    objective = tg.Objective.from_model(model, nn.functional.mse_loss, (x, y))
+    objective = tg.Objective.from_model(model.eval(), nn.functional.mse_loss, (x, y))
     landscape = tg.sample(objective, tg.random_directions(objective, 2), points=21)
     tree = tg.merge_tree(landscape["loss"])
     profile = tg.profile(tree)
@@ -46,7 +46,7 @@ def test_five_lines_with_the_hessian_of_the_same_model() -> None:
     torch.manual_seed(0)
     model, x = Net(), torch.rand(64, 2)
 
-    objective = tg.Objective.from_model(model, nn.functional.mse_loss, (x, x[:, :1]))
+    objective = tg.Objective.from_model(model.eval(), nn.functional.mse_loss, (x, x[:, :1]))
     eigenpairs = tg.hessian_eigenpairs(objective, 2)
     landscape = tg.sample(objective, tg.hessian_directions(eigenpairs, 2), points=5)
     pairs = tg.merge_tree(landscape["loss"]).pairs

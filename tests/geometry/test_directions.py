@@ -16,10 +16,10 @@ from topograph.geometry.directions import (
     hessian_directions,
     random_directions,
 )
-from topograph.geometry.vectors import flatten, unflatten
 from topograph.landscape.hessian import Eigenpairs, hessian_eigenpairs
 from topograph.landscape.sampling import sample
 from topograph.objective.objective import Objective
+from topograph.objective.vectors import flatten, unflatten
 
 
 @pytest.fixture
@@ -31,14 +31,14 @@ def objective() -> Objective:
         nn.Flatten(), nn.Linear(64, 5),
     )  # fmt: skip
     data = (torch.randn(4, 2, 2, 2), torch.randint(0, 5, (4,)))
-    return Objective.from_model(network, F.cross_entropy, data)
+    return Objective.from_model(network.eval(), F.cross_entropy, data)
 
 
 @pytest.fixture
 def small() -> Objective:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    return Objective.from_model(network, F.mse_loss, (torch.randn(9, 3), torch.randn(9, 2)))
+    return Objective.from_model(network.eval(), F.mse_loss, (torch.randn(9, 3), torch.randn(9, 2)))
 
 
 def rows(directions: Directions) -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_the_whole_direction_gets_the_norm_of_the_model(objective: Objective) ->
 @pytest.mark.parametrize("seed", range(5))
 def test_raw_draws_are_standard_normal_without_a_common_direction(seed: int) -> None:
     objective = Objective.from_model(
-        nn.Linear(99, 100), F.mse_loss, (torch.randn(2, 99), torch.randn(2, 100))
+        nn.Linear(99, 100).eval(), F.mse_loss, (torch.randn(2, 99), torch.randn(2, 100))
     )
     directions = random_directions(objective, 3, normalization="none", seed=seed)
     drawn = rows(directions)
@@ -129,7 +129,7 @@ def test_reported_norms_and_cosines_are_those_of_the_vectors(
 def test_eigenvectors_without_normalisation_keep_h_d_equal_lambda_d(small: Objective) -> None:
     pairs = hessian_eigenpairs(small, 4, dtype="float64", tolerance=1e-10)
     directions = hessian_directions(pairs, 3)
-    center, terms = small.at(torch.float64)
+    center, terms, *_ = small.at(torch.float64)
 
     def loss(flat: torch.Tensor) -> torch.Tensor:
         return terms(unflatten(flat, center))["loss"]
@@ -176,7 +176,7 @@ def test_rescaling_relu_layers_does_not_change_a_filter_normalised_slice() -> No
         with torch.no_grad():
             network[0].weight *= factor
             network[2].weight /= factor
-        objective = Objective.from_model(network, F.mse_loss, data)
+        objective = Objective.from_model(network.eval(), F.mse_loss, data)
         directions = random_directions(objective, 2, seed=0)
         losses.append(sample(objective, directions, points=3, dtype="float64")["loss"].values)
     torch.testing.assert_close(*map(torch.from_numpy, losses), rtol=1e-5, atol=0)

@@ -11,11 +11,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from topograph.foundation.errors import TopographError
-from topograph.geometry.vectors import flatten, unflatten
 from topograph.landscape.hessian import Eigenpairs, hessian_eigenpairs
 from topograph.models.mlp import MLP
 from topograph.objective.objective import Objective
 from topograph.objective.pinn import pinn_objective
+from topograph.objective.vectors import flatten, unflatten
 from topograph.problems.convection import Convection
 
 
@@ -36,17 +36,17 @@ class Quadratic(nn.Module):
 
 def quadratic(eigenvalues: Sequence[float]) -> Objective:
     data = (torch.zeros(1, 1), torch.zeros(1))
-    return Objective.from_model(Quadratic(eigenvalues), lambda outputs, _: outputs, data)
+    return Objective.from_model(Quadratic(eigenvalues).eval(), lambda outputs, _: outputs, data)
 
 
 def dense(objective: Objective) -> np.ndarray:
     """The Hessian at the centre by nested reverse differentiation, (N, N)."""
-    center, terms = objective.at(torch.float64)
+    placed = objective.at(torch.float64)
 
     def loss(flat: torch.Tensor) -> torch.Tensor:
-        return terms(unflatten(flat, center))["loss"]
+        return placed.terms(unflatten(flat, placed.center))["loss"]
 
-    return torch.autograd.functional.hessian(loss, flatten(center)).numpy()
+    return torch.autograd.functional.hessian(loss, flatten(placed.center)).numpy()
 
 
 def by_magnitude(hessian: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def classifier() -> Objective:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 4))
     return Objective.from_model(
-        network, F.cross_entropy, (torch.randn(20, 4), torch.arange(20) % 4)
+        network.eval(), F.cross_entropy, (torch.randn(20, 4), torch.arange(20) % 4)
     )
 
 
@@ -79,10 +79,10 @@ def test_eigenpairs_equal_the_dense_ones(kind: str, classifier: Objective) -> No
     objective = classifier
     if kind == "mse_loss":
         data = (torch.randn(9, 3), torch.randn(9, 2))
-        network = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 2))
+        network = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 2)).eval()
         objective = Objective.from_model(network, F.mse_loss, data)
     elif kind == "pinn":
-        objective = pinn_objective(Convection(3.0), MLP(2, 1, width=5, depth=2))
+        objective = pinn_objective(Convection(3.0), MLP(2, 1, width=5, depth=2).eval())
     hessian = dense(objective)
     pairs = exactly(objective, 6)
     np.testing.assert_allclose(pairs.values, by_magnitude(hessian)[:6], rtol=1e-9)
@@ -106,7 +106,7 @@ def test_linear_regression_has_the_hessian_of_its_closed_form(reduction: str) ->
     def loss(outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         return F.mse_loss(outputs, wanted, reduction=reduction)
 
-    network = nn.Linear(4, 3, bias=False)
+    network = nn.Linear(4, 3, bias=False).eval()
     objective = Objective.from_model(network, loss, (inputs, targets))
     x = inputs.double().numpy()
     scale = 2.0 if reduction == "sum" else 2.0 / 30
@@ -117,7 +117,7 @@ def test_linear_regression_has_the_hessian_of_its_closed_form(reduction: str) ->
 def test_softmax_regression_has_the_hessian_of_its_closed_form() -> None:
     torch.manual_seed(0)
     inputs, targets = torch.randn(12, 3), torch.arange(12) % 4
-    network = nn.Linear(3, 4, bias=False)
+    network = nn.Linear(3, 4, bias=False).eval()
     objective = Objective.from_model(network, F.cross_entropy, (inputs, targets))
     with torch.no_grad():
         shares = network.double()(inputs.double()).softmax(dim=1).numpy()
@@ -169,7 +169,7 @@ def test_a_hessian_of_low_rank_has_zeros_after_its_rank() -> None:
 
 def test_the_result_does_not_depend_on_the_batch_size(classifier: Objective) -> None:
     torch.manual_seed(0)
-    network = nn.Linear(4, 3)
+    network = nn.Linear(4, 3).eval()
     inputs, targets = torch.randn(20, 4), torch.arange(20) % 3
     found = []
     for size in (20, 7, 1):
@@ -234,11 +234,21 @@ class HalfUsed(nn.Module):
 def test_parameters_without_curvature_have_zeros() -> None:
     generator = torch.Generator().manual_seed(0)
     batch = (torch.randn(5, 3, generator=generator), torch.randn(5, 2, generator=generator))
-    curved = Objective.from_model(HalfUsed(), F.mse_loss, batch)
+    curved = Objective.from_model(HalfUsed().eval(), F.mse_loss, batch)
     pairs = exactly(curved, 9)
     assert np.count_nonzero(pairs.values > 1e-9) == 8
     assert float(abs(pairs.vectors["unused.weight"][:8]).max()) < 1e-9
 
-    flat = Objective.from_model(HalfUsed(), lambda outputs, _: outputs.mean(), batch)
+    flat = Objective.from_model(HalfUsed().eval(), lambda outputs, _: outputs.mean(), batch)
     with pytest.raises(TopographError, match="no curvature at the centre"):
         hessian_eigenpairs(flat, 1)
+
+
+def test_a_block_has_the_eigenpairs_of_its_part_of_the_dense_hessian(
+    classifier: Objective,
+) -> None:
+    first = sum(v.numel() for name, v in classifier.center.items() if name.startswith("0."))
+    pairs = exactly(classifier.restricted("0.*"), 5)
+    assert list(pairs.vectors) == ["0.weight", "0.bias"]
+    expected = by_magnitude(dense(classifier)[:first, :first])[:5]
+    np.testing.assert_allclose(pairs.values, expected, rtol=1e-9)

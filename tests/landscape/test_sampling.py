@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from torch.nn import functional as F
 
 from topograph.foundation.errors import TopographError
 from topograph.geometry.directions import Directions, random_directions
-from topograph.landscape import sampling
-from topograph.landscape.sampling import sample
+from topograph.landscape import plan
+from topograph.landscape.grid import axis
+from topograph.landscape.sampling import interpolate, remeasured, sample
+from topograph.objective import engines
 from topograph.objective.objective import Objective
 
 ENGINES = ("stacked", "in-place")
@@ -37,7 +40,7 @@ class Formula(nn.Module):
 
 def objective_of(function: object, at: float = 0.0) -> Objective:
     data = (torch.zeros(1, 1), torch.zeros(1))
-    return Objective.from_model(Formula(function, at), lambda outputs, _: outputs, data)
+    return Objective.from_model(Formula(function, at).eval(), lambda outputs, _: outputs, data)
 
 
 def axes(*rows: list[float]) -> Directions:
@@ -58,7 +61,7 @@ def classifier() -> Objective:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
     return Objective.from_model(
-        network, F.cross_entropy, (torch.randn(30, 4), torch.arange(30) % 3)
+        network.eval(), F.cross_entropy, (torch.randn(30, 4), torch.arange(30) % 3)
     )
 
 
@@ -111,7 +114,7 @@ def test_the_valley_of_a_separable_bowl_does_not_zig_zag() -> None:
 def test_axes_are_symmetric_end_at_the_distance_and_hit_the_centre(
     distance: float, points: int
 ) -> None:
-    alpha = sampling.axis(distance, points)
+    alpha = axis(distance, points)
     assert (alpha[0], alpha[-1], len(alpha)) == (-distance, distance, points)
     np.testing.assert_array_equal(alpha, -alpha[::-1])
     np.testing.assert_allclose(np.diff(alpha), 2 * distance / (points - 1), rtol=1e-10)
@@ -204,8 +207,7 @@ def test_the_tile_changes_no_value(
 ) -> None:
     directions = random_directions(classifier, 2)
     expected = sample(classifier, directions, points=9, dtype="float64", engine="stacked")["loss"]
-    monkeypatch.setitem(sampling.TILE, "stacked", tile)
-    monkeypatch.setitem(sampling.TILE, "in-place", tile)
+    monkeypatch.setitem(engines.MOST_POINTS, "cpu", tile)
     for engine in ENGINES:
         found = sample(classifier, directions, points=9, dtype="float64", engine=engine)["loss"]
         np.testing.assert_allclose(found, expected, rtol=1e-13)
@@ -238,7 +240,7 @@ def test_metrics_are_sampled_beside_the_loss() -> None:
         return (outputs.argmax(1) == wanted).double().mean()
 
     objective = Objective.from_model(
-        network, F.cross_entropy, (inputs, targets), metrics={"accuracy": share}
+        network.eval(), F.cross_entropy, (inputs, targets), metrics={"accuracy": share}
     )
     directions = random_directions(objective, 1)
     dataset = sample(objective, directions, points=3)
@@ -259,7 +261,7 @@ def test_directions_are_matched_to_parameters_by_name() -> None:
 def test_directions_of_another_model_are_refused() -> None:
     objective = objective_of(lambda x: x[0])
     longer = Objective.from_model(
-        nn.Linear(3, 1), F.mse_loss, (torch.zeros(1, 3), torch.zeros(1, 1))
+        nn.Linear(3, 1).eval(), F.mse_loss, (torch.zeros(1, 3), torch.zeros(1, 1))
     )
     with pytest.raises(TopographError, match="the directions belong to another model"):
         sample(objective, random_directions(longer, 1), points=3)
@@ -280,7 +282,10 @@ def test_directions_of_another_model_are_refused() -> None:
         ({"distance": float("inf")}, "finite number"),
         ({"distance": [1.0]}, "distance has 1 values for 2 directions"),
         ({"engine": "stakced"}, r"unknown engine 'stakced' \(did you mean 'stacked'"),
-        ({"dtype": "float16"}, r"unknown dtype 'float16' .*allowed: float32, float64"),
+        (
+            {"dtype": "float16"},
+            r"unknown dtype 'float16' .*allowed: bfloat16, float32, float64, tf32",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:
@@ -292,3 +297,162 @@ def test_a_centre_that_is_not_finite_is_refused() -> None:
     objective = objective_of(lambda x: x[0], at=float("nan"))
     with pytest.raises(TopographError, match="parameters that are not finite: training diverged"):
         sample(objective, axes(FIRST), points=3)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_centre_vertex_equals_losses_at_the_centre_bit_for_bit(
+    classifier: Objective, engine: str
+) -> None:
+    wide = Objective.from_model(
+        nn.Sequential(nn.Linear(30, 5), nn.Tanh(), nn.Linear(5, 2)).eval(),
+        F.cross_entropy,
+        (torch.randn(9, 30), torch.arange(9) % 2),
+    )
+    for objective in (classifier, wide):
+        dataset = sample(objective, random_directions(objective, 3), points=5, engine=engine)
+        center = {name: value[None] for name, value in objective.center.items()}
+        expected = objective.evaluate(center, engine=engine)["loss"].item()
+        assert dataset["loss"].sel(alpha_1=0, alpha_2=0, alpha_3=0).item() == expected
+        assert dataset.attrs["center_loss"] == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_listed_points_in_any_order_have_the_bits_of_the_grid(
+    classifier: Objective, engine: str
+) -> None:
+    directions = random_directions(classifier, 2)
+    grid = sample(classifier, directions, points=(9, 8), engine=engine)
+    alphas = np.stack(np.meshgrid(grid["alpha_1"], grid["alpha_2"], indexing="ij"), axis=-1)
+    order = np.random.default_rng(0).permutation(72)
+    listed = sample(classifier, directions, points=alphas.reshape(-1, 2)[order], engine=engine)
+    assert listed["loss"].dims == ("point",)
+    np.testing.assert_array_equal(listed["loss"], grid["loss"].values.ravel()[order])
+    np.testing.assert_array_equal(listed["alpha_2"], alphas.reshape(-1, 2)[order, 1])
+
+
+@pytest.mark.parametrize("points", [np.zeros((3, 1)), np.zeros((0, 2)), [[0.0, float("nan")]]])
+def test_a_list_that_is_no_list_of_points_is_refused(points: object) -> None:
+    with pytest.raises(TopographError, match="a list of points needs one row per point with 2"):
+        sample(objective_of(lambda x: x[0]), axes(FIRST, SECOND), points=points)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_interpolation_hits_both_ends_exactly_and_the_middle(
+    classifier: Objective, engine: str
+) -> None:
+    start = classifier.center
+    end = {name: value + 0.3 * torch.randn_like(value) for name, value in start.items()}
+    line = interpolate(classifier, start, end, points=5, engine=engine)
+    assert line["loss"].dims == ("t",)
+    np.testing.assert_array_equal(line["t"], [0, 0.25, 0.5, 0.75, 1])
+    both = {name: torch.stack([start[name], end[name]]) for name in start}
+    first, last = classifier.evaluate(both, engine=engine)["loss"].tolist()
+    assert (line["loss"].values[0], line["loss"].values[4]) == (first, last)
+    assert line.attrs["center_loss"] == first
+    middle = {name: (start[name] + end[name]) / 2 for name in start}
+    assert line["loss"].values[2] == pytest.approx(classifier.loss(middle).item(), rel=1e-5)
+
+
+def test_a_line_between_different_architectures_is_refused(classifier: Objective) -> None:
+    end = {**classifier.center, "0.weight": torch.zeros(9, 9)}
+    with pytest.raises((TopographError, RuntimeError), match="0.weight|size"):
+        interpolate(classifier, classifier.center, end)
+    with pytest.raises(TopographError, match="points is 1; a line needs"):
+        interpolate(classifier, classifier.center, classifier.center, points=1)
+
+
+def test_several_centres_are_stacked_each_with_its_own_directions(tmp_path: Path) -> None:
+    objectives = [objective_of(lambda x: x[0] ** 2, at=at) for at in (0.0, 3.0)]
+    found = sample(objectives, [axes(FIRST), axes([2.0, 0, 0, 0, 0])], points=3, path=tmp_path)
+    assert found["loss"].dims == ("center", "alpha_1")
+    np.testing.assert_array_equal(found["loss"], [[1, 0, 1], [1, 9, 25]])
+    np.testing.assert_array_equal(found["center_loss"], [0, 9])
+    assert found["objective"].values[0] != found["objective"].values[1]
+    again = sample(objectives, [axes(FIRST), axes([2.0, 0, 0, 0, 0])], points=3, path=tmp_path)
+    xr.testing.assert_identical(found, again)
+    with pytest.raises(TopographError, match="2 objectives came with 1 sets of directions"):
+        sample(objectives, axes(FIRST))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_metric_per_class_has_an_axis_of_its_own(engine: str) -> None:
+    network = nn.Linear(3, 4).eval()
+    inputs, targets = torch.randn(40, 3), torch.arange(40) % 4
+
+    def recall(outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        hit = (outputs.argmax(1) == wanted).double()[:, None] * F.one_hot(wanted, 4)
+        return hit.mean(dim=0)
+
+    objective = Objective.from_model(
+        network, F.cross_entropy, (inputs, targets), metrics={"recall": recall}
+    )
+    dataset = sample(objective, random_directions(objective, 2), points=3, engine=engine)
+    assert dataset["recall"].dims == ("alpha_1", "alpha_2", "recall_class")
+    expected = recall(network(inputs), targets)
+    np.testing.assert_allclose(dataset["recall"].values[1, 1], expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("dtype", "low", "high"), [("bfloat16", 1e-6, 0.1), ("tf32", 0, 1e-5)])
+def test_shorter_types_are_close_and_their_error_is_measured(
+    classifier: Objective, engine: str, dtype: str, low: float, high: float
+) -> None:
+    directions = random_directions(classifier, 2)
+    short = sample(classifier, directions, points=5, engine=engine, dtype=dtype)
+    double = sample(classifier, directions, points=5, engine=engine, dtype="float64")
+    np.testing.assert_allclose(short["loss"], double["loss"], rtol=high)
+    assert low <= short.attrs["error_relative"] <= high
+    assert short.attrs["dtype"] == dtype
+
+
+def test_precision_settings_and_threads_of_torch_are_given_back(classifier: Objective) -> None:
+    before = torch.backends.cudnn.allow_tf32, torch.get_num_threads(), torch.is_grad_enabled()
+    sample(classifier, random_directions(classifier, 1), points=3, dtype="tf32")
+    after = torch.backends.cudnn.allow_tf32, torch.get_num_threads(), torch.is_grad_enabled()
+    assert after == before
+    assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "cdua", "meta"])
+def test_a_device_that_does_not_exist_is_refused(device: str) -> None:
+    with pytest.raises(TopographError, match=r"device '.*allowed: cpu"):
+        sample(objective_of(lambda x: x[0]), axes(FIRST), device=device)
+
+
+def test_the_faster_engine_is_chosen_only_where_it_matters_and_is_clearly_faster(
+    classifier: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directions = random_directions(classifier, 1)
+    cost = {"stacked": 1.0, "in-place": 0.1}
+    monkeypatch.setattr(plan, "_probe", lambda _, candidate: cost[candidate.engine])
+    assert sample(classifier, directions, points=4).attrs["engine"] == "stacked"
+    assert sample(classifier, directions, points=6).attrs["engine"] == "in-place"
+    cost["in-place"] = 0.9
+    assert sample(classifier, directions, points=6).attrs["engine"] == "stacked"
+    cost["in-place"] = 0.1
+    assert sample(classifier, directions, points=6, engine="stacked").attrs["engine"] == "stacked"
+
+
+def test_a_loss_that_cannot_be_vectorised_is_evaluated_in_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def branching(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        error = F.mse_loss(outputs, targets)
+        return error if error.item() > 1 else error * 2
+
+    objective = Objective.from_model(
+        nn.Linear(3, 1).eval(), branching, (torch.randn(5, 3), torch.randn(5, 1))
+    )
+    dataset = sample(objective, random_directions(objective, 1), points=3)
+    assert dataset.attrs["engine"] == "in-place"
+
+
+def test_errors_at_chosen_vertices_only_add_to_those_measured(classifier: Objective) -> None:
+    directions = random_directions(classifier, 2)
+    single = sample(classifier, directions, points=21)
+    double = sample(classifier, directions, points=21, dtype="float64")
+    every = remeasured(classifier, directions, single, np.arange(441))
+    difference = float(abs(single["loss"] - double["loss"]).max())
+    assert every.attrs["error_absolute"] == pytest.approx(difference, rel=1e-6)
+    assert every.attrs["error_absolute"] >= single.attrs["error_absolute"] > 0
+    xr.testing.assert_equal(every, single)

@@ -78,7 +78,7 @@ def test_unet_gives_logits_per_pixel_and_has_482483_parameters() -> None:
 def test_only_transposed_convolutions_have_their_filters_on_axis_1() -> None:
     model = UNet(1, 3, width=2, depth=3)
     data = (torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8, dtype=torch.long))
-    axes = Objective.from_model(model, F.cross_entropy, data).filter_axes
+    axes = Objective.from_model(model.eval(), F.cross_entropy, data).filter_axes
     transposed = {name for name, axis in axes.items() if axis == 1}
     assert transposed == {"upsample.0.weight", "upsample.1.weight"}
     assert set(axes) == {name for name, p in model.named_parameters() if p.ndim > 1}

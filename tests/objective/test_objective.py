@@ -10,15 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from topograph.foundation.errors import TopographError
 from topograph.models.unet import UNet
-from topograph.objective.objective import Batch, Objective
+from topograph.objective.model import Batch, Ratio
+from topograph.objective.objective import Objective
 
 
 def make_network() -> nn.Module:
-    """A small network with batch norm, dropout and trained buffers, left in training mode."""
+    """A small network with batch norm, dropout and trained buffers, in evaluation mode."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(inplace=True), nn.Flatten(),
@@ -26,7 +28,7 @@ def make_network() -> nn.Module:
     )  # fmt: skip
     network[1].running_mean.normal_()
     network[1].running_var.uniform_(0.5, 2)
-    return network.train()
+    return network.eval()
 
 
 def make_batch(examples: int = 12) -> Batch:
@@ -53,8 +55,18 @@ def test_the_loss_is_the_models_own_in_evaluation_mode() -> None:
     reference = copy.deepcopy(network).eval()
     expected = F.cross_entropy(reference(inputs), targets)
     torch.testing.assert_close(objective.loss(objective.center), expected, rtol=1e-6, atol=0)
-    training_mode = F.cross_entropy(copy.deepcopy(network)(inputs), targets)
-    assert abs(training_mode - expected) > 1e-3
+
+
+def test_a_model_in_training_mode_is_refused_before_any_evaluation() -> None:
+    def never(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("the loss was evaluated")
+
+    with pytest.raises(TopographError, match=r"the model is in training mode.*call model.eval\(\)"):
+        Objective.from_model(make_network().train(), never, make_batch())
+    network = make_network()
+    network[1].train()
+    with pytest.raises(TopographError, match=r"in training mode \(1\)"):
+        Objective.from_model(network, never, make_batch())
 
 
 def test_metrics_are_evaluated_beside_the_loss() -> None:
@@ -98,7 +110,7 @@ def test_an_iterator_and_a_data_loader_serve_as_batches() -> None:
 
 def test_a_loaders_pair_of_two_examples_is_one_batch() -> None:
     inputs, targets = torch.randn(2, 2), torch.randn(2, 1)
-    network = nn.Linear(2, 1)
+    network = nn.Linear(2, 1).eval()
     objective = Objective.from_model(network, F.mse_loss, [inputs, targets])
     expected = F.mse_loss(network(inputs), targets)
     torch.testing.assert_close(objective.loss(objective.center), expected)
@@ -107,7 +119,6 @@ def test_a_loaders_pair_of_two_examples_is_one_batch() -> None:
 def test_the_users_model_and_torchs_generator_stay_as_they_were() -> None:
     network = make_network()
     network[0].weight.requires_grad_(False)
-    network[1].eval()
     before = copy.deepcopy(network.state_dict())
     modes = [module.training for module in network.modules()]
     frozen = [parameter.requires_grad for parameter in network.parameters()]
@@ -177,7 +188,7 @@ def test_data_without_an_example_are_refused(batches: object) -> None:
 
 
 def test_an_empty_batch_among_others_weighs_nothing() -> None:
-    network = nn.Linear(2, 1)
+    network = nn.Linear(2, 1).eval()
     full = (torch.randn(4, 2), torch.randn(4, 1))
     empty = (torch.zeros(0, 2), torch.zeros(0, 1))
     one = Objective.from_model(network, F.mse_loss, full)
@@ -191,18 +202,23 @@ def test_a_loss_that_is_not_a_scalar_is_refused_with_its_shape() -> None:
 
     with pytest.raises(TopographError, match=r"loss has shape \(12,\), a scalar is needed"):
         Objective.from_model(make_network(), each, make_batch())
-    with pytest.raises(TopographError, match=r"each has shape \(12,\)"):
-        Objective.from_model(make_network(), F.cross_entropy, make_batch(), metrics={"each": each})
+    with pytest.raises(TopographError, match=r"each has shape \(12, 4\), a scalar or one axis"):
+        Objective.from_model(
+            make_network(),
+            F.cross_entropy,
+            make_batch(),
+            metrics={"each": lambda outputs, _: outputs},
+        )
 
 
 @pytest.mark.parametrize("kind", ["convolutions", "unet", "linear"])
 def test_the_stacked_and_the_in_place_engine_agree(kind: str) -> None:
     if kind == "unet":
         torch.manual_seed(0)
-        network = UNet(1, 3, width=2, depth=2)
+        network = UNet(1, 3, width=2, depth=2).eval()
         data = (torch.randn(2, 1, 4, 4), torch.randint(0, 3, (2, 4, 4)))
     elif kind == "linear":
-        network = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4))
+        network = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)).eval()
         data = (torch.randn(6, 3), torch.randint(0, 4, (6,)))
     else:
         network, data = make_network(), make_batch()
@@ -250,3 +266,152 @@ def test_the_digest_changes_with_the_parameters_and_with_the_data() -> None:
         Objective.from_model(make_network(), F.cross_entropy, (inputs, targets.roll(1))),
     ]
     assert len({original.digest, *(other.digest for other in others)}) == 4
+
+
+def test_recalibrated_batch_norm_normalises_by_the_data_at_each_point() -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    objective = Objective.from_model(
+        network, F.cross_entropy, (inputs, targets), batch_norm="recalibrated"
+    )
+    points = stacked(objective, 3, torch.float64)
+    reference = copy.deepcopy(network).double()
+    reference[1].train()
+    for p, found in enumerate(objective.losses(points)):
+        with torch.no_grad():
+            for name, parameter in reference.named_parameters():
+                parameter.copy_(points[name][p])
+        expected = F.cross_entropy(reference(inputs.double()), targets)
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=0)
+    cut = [(inputs[:5], targets[:5]), (inputs[5:], targets[5:])]
+    other = Objective.from_model(network, F.cross_entropy, cut, batch_norm="recalibrated")
+    torch.testing.assert_close(other.losses(points), objective.losses(points))
+    centre = Objective.from_model(network, F.cross_entropy, (inputs, targets))
+    assert (centre.losses(points) - objective.losses(points)).abs().min() > 1e-4
+
+
+def test_recalibration_makes_the_loss_blind_to_the_scale_before_a_norm() -> None:
+    network = make_network()
+    with torch.no_grad():
+        network[0].bias.zero_()
+    objective = Objective.from_model(
+        network, F.cross_entropy, make_batch(), batch_norm="recalibrated"
+    )
+    center = objective.at(torch.float64).center
+    scaled = {**center, "0.weight": 50 * center["0.weight"]}
+    torch.testing.assert_close(objective.loss(scaled), objective.loss(center), rtol=1e-3, atol=0)
+
+
+def test_an_unknown_batch_norm_policy_is_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        TopographError, match=r"unknown batch_norm 'center' \(did you mean 'centre'"
+    ):
+        Objective.from_model(make_network(), F.cross_entropy, make_batch(), batch_norm="center")
+
+
+@pytest.mark.parametrize("kind", ["convolutions", "linear"])
+def test_weight_decay_adds_half_the_squared_norm_that_the_optimiser_saw(kind: str) -> None:
+    network, data = make_network(), make_batch()
+    if kind == "linear":
+        network, data = nn.Linear(3, 4).eval(), (torch.randn(6, 3), torch.randint(0, 4, (6,)))
+    objective = Objective.from_model(network, F.cross_entropy, data, weight_decay=0.1)
+    plain = Objective.from_model(network, F.cross_entropy, data)
+    points = stacked(objective, 3, torch.float64)
+    norm = sum(value.square().flatten(1).sum(dim=1) for value in points.values())
+    for engine in ("stacked", "in-place"):
+        found = objective.evaluate(points, engine=engine)
+        torch.testing.assert_close(found["data_loss"], plain.losses(points), rtol=1e-12, atol=0)
+        torch.testing.assert_close(
+            found["loss"], plain.losses(points) + 0.05 * norm, rtol=1e-12, atol=0
+        )
+
+
+def test_the_decay_of_chosen_parameters_counts_the_others_too() -> None:
+    network = make_network()
+    whole = Objective.from_model(network, F.cross_entropy, make_batch(), weight_decay=0.1)
+    part = whole.restricted("5.*")
+    torch.testing.assert_close(part.loss(part.center), whole.loss(whole.center))
+    points = stacked(part, 2, torch.float64)
+    one, other = (part.evaluate(points, engine=e)["loss"] for e in ("stacked", "in-place"))
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
+
+
+def counts(outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    one_hot = F.one_hot(outputs.argmax(1), 4), F.one_hot(targets, 4)
+    return one_hot[0] * one_hot[1], one_hot[0] | one_hot[1]
+
+
+def overlap(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return counts(outputs, targets)[0].double().mean(dim=0)
+
+
+def union(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return counts(outputs, targets)[1].double().mean(dim=0)
+
+
+@pytest.mark.parametrize("engine", ["stacked", "in-place"])
+@pytest.mark.parametrize("kind", ["convolutions", "linear"])
+def test_a_ratio_per_class_does_not_depend_on_how_the_data_are_cut(engine: str, kind: str) -> None:
+    network, (inputs, targets) = make_network(), make_batch()
+    if kind == "linear":
+        network, inputs = nn.Linear(16, 4).eval(), inputs.flatten(1)
+    cut = [(inputs[:5], targets[:5]), (inputs[5:], targets[5:])]
+    metrics = {"iou": Ratio(overlap, union)}
+    found = []
+    for batches in ((inputs, targets), cut):
+        objective = Objective.from_model(network, F.cross_entropy, batches, metrics=metrics)
+        found.append(objective.evaluate(stacked(objective, 3), engine=engine)["iou"])
+    assert found[0].shape == (3, 4)
+    torch.testing.assert_close(*found, equal_nan=True)
+    point = {name: value[1] for name, value in stacked(objective, 3).items()}
+    predicted = functional_call(network, point, (inputs,)).argmax(1)
+    inside = (predicted == 2) & (targets == 2)
+    either = (predicted == 2) | (targets == 2)
+    torch.testing.assert_close(found[0][1, 2].item(), (inside.sum() / either.sum()).item())
+
+
+def test_a_restricted_objective_moves_only_what_matches() -> None:
+    whole = Objective.from_model(make_network(), F.cross_entropy, make_batch())
+    part = whole.restricted(["5.weight", "1.*"])
+    assert list(part.center) == ["1.weight", "1.bias", "5.weight"]
+    same = Objective.from_model(
+        make_network(), F.cross_entropy, make_batch(), parameters=["5.weight", "1.*"]
+    )
+    points = stacked(part, 2)
+    torch.testing.assert_close(part.losses(points), same.losses(points))
+    assert part.digest == same.digest != whole.digest
+    with pytest.raises(TopographError, match="selects none"):
+        part.restricted("0.*")
+
+
+@pytest.mark.parametrize("frozen", [(), ("0.weight",), ("0.bias",), ("0.weight", "0.bias")])
+@pytest.mark.parametrize("inputs", [3, 40])
+def test_a_chain_equals_the_generic_path_whatever_moves(frozen: tuple, inputs: int) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(inputs, 5), nn.GELU(), nn.Linear(5, 4)).eval()
+    for name in frozen:
+        network.get_parameter(name).requires_grad_(False)
+    data = [(torch.randn(n, inputs), torch.randint(0, 4, (n,))) for n in (6, 3)]
+    objective = Objective.from_model(network, F.cross_entropy, data, metrics={"right": accuracy})
+    points = stacked(objective, 70, torch.float64)
+    one, other = (objective.evaluate(points, engine=e) for e in ("stacked", "in-place"))
+    torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-14)
+    alone = objective.losses({name: value[64:65] for name, value in points.items()})
+    assert torch.equal(alone, one["loss"][64:65])
+
+
+def test_shared_parameters_move_together_in_place() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(3, 3)
+            self.second = self.first
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(torch.tanh(self.first(x)))
+
+    objective = Objective.from_model(
+        Twice().eval(), F.mse_loss, (torch.randn(4, 3), torch.randn(4, 3))
+    )
+    points = stacked(objective, 3, torch.float64)
+    one, other = (objective.evaluate(points, engine=e)["loss"] for e in ("stacked", "in-place"))
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=0)

@@ -120,7 +120,7 @@ def test_the_ray_is_a_filter_normalised_random_direction(
     model = load_state(build_model(cell.training.model, 0), trained_state(weights, 0, "last")[1])
     data = few_digits()
     objective = Objective.from_model(
-        model, F.cross_entropy, (data.train_inputs[:1], data.train_targets[:1])
+        model.eval(), F.cross_entropy, (data.train_inputs[:1], data.train_targets[:1])
     )
     drawn = random_directions(objective, 1, seed=module.derive_seed(SEEDS[0], "jump"))
     moved = parts(jumped[1][0, 0, 0], objective.center)

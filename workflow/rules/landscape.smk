@@ -19,6 +19,7 @@ rule sample_landscape:
     params:
         cell=cell_of,
         analysis=analysis_of,
+        scratch=scratch_of,
         code=code_of_run("sample_landscape.py"),
     script:
         "../scripts/sample_landscape.py"

@@ -6,8 +6,7 @@ from job import job
 
 from topograph.config.models import Landscape
 from topograph.config.runs import Cell
-from topograph.foundation.storage import write_dataset
-from topograph.landscape.analysis import landscapes
+from topograph.landscape.analysis import write_landscapes
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,5 +14,11 @@ if TYPE_CHECKING:
 with job(snakemake):
     cell = Cell.from_dict(snakemake.params.cell)
     analysis = Landscape.model_validate(snakemake.params.analysis)
-    sampled = landscapes(cell, analysis, snakemake.input.weights)
-    write_dataset(snakemake.output.landscape, sampled)
+    write_landscapes(
+        cell,
+        analysis,
+        snakemake.input.weights,
+        snakemake.output.landscape,
+        scratch=snakemake.params.scratch,
+        code=snakemake.params.code,
+    )

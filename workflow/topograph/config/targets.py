@@ -13,6 +13,7 @@ from topograph.foundation.modules import module_source
 SHORT_NAMES: dict[str, dict[str, str]] = {
     "model": {
         "mlp": "topograph.models.mlp:MLP",
+        "resnet": "topograph.models.resnet:ResNet",
         "unet": "topograph.models.unet:UNet",
         "wide-resnet": "topograph.models.wide_resnet:WideResNet",
     },

@@ -104,5 +104,5 @@ def objective(
     training: PinnTraining, state: Mapping[str, np.ndarray], analysis: Landscape
 ) -> Objective:
     """Return the true training loss around given weights."""
-    model = load_state(build_model(training.model, 0), state)
+    model = load_state(build_model(training.model, 0), state).eval()
     return pinn_objective(build("problem", training.problem), model)

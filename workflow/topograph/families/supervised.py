@@ -206,7 +206,7 @@ def objective(
     Without augmentation and without the decay term: the data loss that the papers plot.
     """
     dataset: Dataset = build("data", training.data)
-    model = load_state(build_model(training.model, 0), state)
+    model = load_state(build_model(training.model, 0), state).eval()
     total = len(dataset.train_inputs)
     wanted = min(analysis.examples or total, total)
     chosen = torch.linspace(0, total - 1, wanted).round().long()

@@ -1,8 +1,6 @@
-"""Eigenpairs of the Hessian: scipy's Lanczos on Hessian-vector products."""
+"""Hessian-vector products and the eigenpairs that scipy's Lanczos finds with them."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,10 +8,11 @@ from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator
 
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.geometry.directions import Eigenpairs
-from topograph.geometry.vectors import flatten, unflatten
 from topograph.objective.objective import Objective
+from topograph.objective.vectors import flatten, unflatten
 
 WHICH = {"magnitude": "LM", "largest": "LA", "smallest": "SA"}
+DTYPES = ("float32", "float64")
 MAX_RESTARTS = 40
 
 
@@ -25,29 +24,30 @@ def hessian_eigenpairs(
     seed: int = 0,
     tolerance: float = 1e-4,
     dtype: str = "float32",
+    device: str | None = None,
 ) -> Eigenpairs:
     """Return k eigenpairs of the loss Hessian at the centre, sorted as ``which`` asks.
 
     ``magnitude`` sorts by |lambda|, largest first. Lanczos finds one vector of a multiple
     eigenvalue, so it is repeated on the orthogonal complement until nothing there outranks the
     k-th. ``residuals`` are ||H v - lambda v||; ``tolerance`` is relative to |lambda|. Raises
-    TopographError for k out of range, for a Hessian that is not finite, or when Lanczos does not
-    converge.
+    TopographError for k out of range, an unknown name, a Hessian that is not finite, or when
+    Lanczos does not converge.
     """
     if which not in WHICH:
         raise unknown_name("which", which, WHICH)
-    product, size = _hessian_product(objective, getattr(torch, dtype))
+    product = HessianProduct(objective, dtype=dtype, device=device)
+    size = product.size
     if not 1 <= k < size:
         raise TopographError(f"k is {k}; allowed: 1 to {size - 1}, one less than the parameters")
-    counted = _Counted(product)
     draw = np.random.default_rng(seed)
-    whole = _deflated(counted, np.empty((size, 0)), 0.0)
+    whole = deflated(product, np.empty((size, 0)), 0.0)
     values, vectors = _lanczos(whole, k, which, tolerance, draw.standard_normal(size))
     while True:
         last = values[_rank(values, which)[k - 1]]
         start = draw.standard_normal(size)
         start -= vectors @ (vectors.T @ start)
-        rest, found = _lanczos(_deflated(counted, vectors, last), 1, which, tolerance, start)
+        rest, found = _lanczos(deflated(product, vectors, last), 1, which, tolerance, start)
         excess = _score(rest, which)[0] - _score(last, which)
         rounding = np.finfo(dtype).eps * np.abs(values).max()
         if excess <= max(1e-3 * abs(last), rounding):
@@ -57,47 +57,63 @@ def hessian_eigenpairs(
     order = _rank(values, which)[:k]
     values, vectors = values[order], vectors[:, order]
     residuals = [np.linalg.norm(product(v) - e * v) for e, v in zip(values, vectors.T, strict=True)]
-    center = objective.at(getattr(torch, dtype)).center
     stacked = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(getattr(torch, dtype))
     return Eigenpairs(
-        values, unflatten(stacked, center), np.array(residuals), counted.products, objective
+        values,
+        unflatten(stacked, product.center),
+        np.array(residuals),
+        product.products,
+        objective,
     )
 
 
-def _hessian_product(
-    objective: Objective, dtype: torch.dtype
-) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
-    center, terms = objective.at(dtype)
-    parameters = {name: value.detach().requires_grad_() for name, value in center.items()}
-    inputs = list(parameters.values())
-    # The kept graph of the gradient makes a product one backward pass: on 2 cores 1.3 (UNet) to
-    # 3 times (PINN) faster than forward-over-reverse, which not every loss has.
-    gradient = torch.autograd.grad(
-        terms(parameters)["loss"], inputs, create_graph=True, materialize_grads=True
-    )
-    curved = [index for index, part in enumerate(gradient) if part.requires_grad]
+class HessianProduct:
+    """Products of the loss Hessian at the centre with vectors (N,), float64 on the CPU.
 
-    def product(vector: np.ndarray) -> np.ndarray:
-        tangent = list(unflatten(torch.from_numpy(vector).to(dtype), center).values())
+    Only the product itself runs in ``dtype`` on ``device``, so that a seed draws the same vectors
+    everywhere. ``center`` gives names and shapes, ``size`` is N, ``products`` counts the calls.
+    Raises TopographError for an unknown dtype, a loss without gradient, and a product that is not
+    finite.
+    """
+
+    def __init__(
+        self, objective: Objective, *, dtype: str = "float32", device: str | None = None
+    ) -> None:
+        if dtype not in DTYPES:
+            raise unknown_name("dtype", dtype, DTYPES)
+        self._place = (getattr(torch, dtype), torch.device(device or "cpu"))
+        placed = objective.at(*self._place)
+        self.center = placed.center
+        parameters = {name: v.detach().requires_grad_() for name, v in self.center.items()}
+        self._inputs = list(parameters.values())
+        # The kept graph of the gradient makes a product one backward pass: on 2 cores 1.3 (UNet) to
+        # 3 times (PINN) faster than forward-over-reverse, which not every loss has.
+        loss = placed.terms(parameters)["loss"]
+        if not loss.requires_grad:
+            raise TopographError(
+                f"the loss does not depend on {', '.join(list(parameters)[:4])}, so it has no "
+                "gradient; give a differentiable loss, and parameters that the model uses"
+            )
+        self._gradient = torch.autograd.grad(
+            loss, self._inputs, create_graph=True, materialize_grads=True
+        )
+        self.size = flatten(self.center).numel()
+        self.products = 0
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        dtype, device = self._place
+        given = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1))).to(device, dtype)
+        tangent = unflatten(given, self.center).values()
+        curved = [(g, t) for g, t in zip(self._gradient, tangent, strict=True) if g.requires_grad]
         found = torch.autograd.grad(
-            [gradient[index] for index in curved],
-            inputs,
-            [tangent[index] for index in curved],
+            [gradient for gradient, _ in curved],
+            self._inputs,
+            [along for _, along in curved],
             retain_graph=True,
             materialize_grads=True,
         )
-        return flatten(dict(zip(parameters, found, strict=True))).double().numpy()
-
-    return product, flatten(center).numel()
-
-
-class _Counted:
-    def __init__(self, product: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._product, self.products = product, 0
-
-    def __call__(self, vector: np.ndarray) -> np.ndarray:
         self.products += 1
-        result = self._product(np.ascontiguousarray(vector.reshape(-1)))
+        result = torch.cat([part.reshape(-1) for part in found]).double().cpu().numpy()
         if not np.isfinite(result).all():
             raise TopographError(
                 "the Hessian at the centre is not finite: the curvature overflows; "
@@ -106,7 +122,7 @@ class _Counted:
         return result
 
 
-def _deflated(product: _Counted, known: np.ndarray, known_value: float) -> LinearOperator:
+def deflated(product: HessianProduct, known: np.ndarray, known_value: float) -> LinearOperator:
     """Return the Hessian on the complement of the orthonormal columns ``known`` (size, m).
 
     The columns themselves count with eigenvalue ``known_value``: with 0 they would outrank the

@@ -1,185 +1,193 @@
-"""Losses on an n-dimensional grid of directions around a trained model."""
+"""Losses on an n-dimensional grid of directions around a trained model, or along a line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from topograph.foundation.errors import TopographError, unknown_name
-from topograph.foundation.progress import track
+from topograph.foundation.errors import TopographError
+from topograph.foundation.storage import read_dataset, write_dataset
 from topograph.geometry.directions import Directions
-from topograph.geometry.vectors import flatten, unflatten
+from topograph.landscape.evaluation import Points, evaluate
+from topograph.landscape.grid import Grid, grid_of, line_of
+from topograph.landscape.plan import Plan
+from topograph.landscape.precision import measured_errors, random_vertices
+from topograph.landscape.work import Progress, work_on
 from topograph.objective.objective import Objective
 
-ENGINES = ("auto", "stacked", "in-place")
-DTYPES = ("float32", "float64")
-# Points per batched product: enough to fill the cores, few enough for the activations to stay in
-# cache. The last tile is padded, so that every point goes through the same kernel.
-TILE = {"stacked": 64, "in-place": 1}
-PRECISION_SAMPLE = 8
+PER_CENTER = ("center_loss", "objective", "error_absolute", "error_relative")
 
 
 def sample(
-    objective: Objective,
-    directions: Directions,
+    objective: Objective | Sequence[Objective],
+    directions: Directions | Sequence[Directions],
     *,
-    points: int | Sequence[int] = 41,
+    points: int | Sequence[int] | ArrayLike = 41,
     distance: float | Sequence[float] = 1.0,
+    path: str | Path | None = None,
+    engine: str = "auto",
+    dtype: str = "float32",
+    device: str | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> xr.Dataset:
+    """Evaluate an objective at theta + sum_i alpha_i d_i on a grid, or at a list of points.
+
+    alpha_i = linspace(-distance_i, distance_i, points_i), in units of direction i, so an odd
+    number of points puts the trained model on a vertex; ``points`` may be the alphas themselves,
+    (M, n). Returns ``loss`` and one variable per metric, float64 over (alpha_1, …, alpha_n) or
+    (point,), with ``norm`` and ``cosine`` of the directions; attributes hold the plan (engine,
+    dtype, tile, threads, device), the loss at the centre and, unless in float64, the largest
+    absolute and relative difference to float64 over a seeded sample of vertices. Values that are
+    not finite are kept.
+
+    With ``path`` the landscape is written there, and work in progress beside it: after a crash the
+    same call goes on, to the same bits. Shard (i, k) evaluates the i-th of k parts, NaN elsewhere,
+    and the last to finish writes the whole. Several objectives, each with its directions, are
+    stacked along ``center``; ``path`` is then a folder with one file each.
+
+    Raises TopographError for wrong sizes or names, a centre that is not finite, a device that does
+    not exist, memory too small for one point, or a file at ``path`` of another landscape.
+    """
+    options = {"engine": engine, "dtype": dtype, "device": device, "shard": shard}
+    if not isinstance(objective, Objective):
+        return _sample_each(
+            objective, directions, path, {**options, "points": points, "distance": distance}
+        )
+    assert isinstance(directions, Directions)
+    grid = grid_of(points, distance, len(directions.norms))
+    _check_vectors(directions.vectors, objective)
+    where = Points(objective.center, directions.vectors, grid.coefficients)
+    center = np.zeros((1, len(directions.norms)))
+    described = {
+        "norm": ("direction", directions.norms.numpy()),
+        "cosine": (("direction", "other"), directions.cosines.numpy()),
+    }
+    return _landscape(objective, where, grid, center, described, path, options)
+
+
+def interpolate(
+    objective: Objective,
+    start: Mapping[str, Tensor],
+    end: Mapping[str, Tensor],
+    *,
+    points: int = 41,
+    path: str | Path | None = None,
     engine: str = "auto",
     dtype: str = "float32",
     device: str | None = None,
 ) -> xr.Dataset:
-    """Evaluate an objective at theta + sum_i alpha_i d_i on a grid.
+    """Evaluate an objective at (1 - t) start + t end for t = linspace(0, 1, points).
 
-    alpha_i = linspace(-distance_i, distance_i, points_i), in units of direction i, so an odd
-    number of points puts the trained model on a vertex. Returns ``loss`` and one variable per
-    metric, float64 over (alpha_1, …, alpha_n), with ``norm`` and ``cosine`` of the directions;
-    attributes hold the engine, the loss at the centre and, for float32, the largest absolute and
-    relative difference to float64 over a seeded sample of vertices. Values that are not finite
-    are kept. Raises TopographError for wrong sizes or names or a centre that is not finite.
+    ``start`` and ``end`` are parameters by name; both ends are hit to the last bit. Returns what
+    ``sample`` returns, over the dimension ``t``, the loss at the start as ``center_loss``
+    (Goodfellow et al. 2015, arXiv 1412.6544).
     """
-    n = len(directions.norms)
-    counts, reaches = _per_axis("points", points, n), _per_axis("distance", distance, n)
-    _check(objective, counts, reaches, engine, dtype)
-    chosen = objective.engine if engine == "auto" else engine
-    axes = [axis(d, int(p)) for d, p in zip(reaches, counts, strict=True)]
-    alphas = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, n)
-    place = (getattr(torch, dtype), torch.device(device or "cpu"))
-    values = _evaluate(objective, directions, alphas, chosen, place, "sampling")
-    center = _evaluate(objective, directions, np.zeros((1, n)), chosen, place)
-    names = [f"alpha_{i + 1}" for i in range(n)]
-    shape = tuple(map(len, axes))
-    dataset = xr.Dataset(
-        {name: (names, column.reshape(shape)) for name, column in values.items()},
-        coords=dict(zip(names, axes, strict=True)),
-        attrs={
-            "engine": chosen,
-            "dtype": dtype,
-            "center_loss": float(center["loss"][0]),
-            "objective": objective.digest,
-            **_precision(objective, directions, alphas, values["loss"], chosen, place),
-        },
+    grid = line_of(points)
+    vectors = {k: torch.stack([start[k], end[k]]) for k in start if k in end}
+    _check_vectors(vectors, objective)
+    where = Points(None, vectors, grid.coefficients)
+    options = {"engine": engine, "dtype": dtype, "device": device, "shard": (0, 1)}
+    return _landscape(objective, where, grid, np.array([[1.0, 0.0]]), {}, path, options)
+
+
+def remeasured(
+    objective: Objective, directions: Directions, landscape: xr.Dataset, vertices: np.ndarray
+) -> xr.Dataset:
+    """Return a landscape of ``sample`` with its errors measured at more vertices.
+
+    ``vertices`` are numbers of points in C order, of births and deaths for instance; the larger
+    errors are kept.
+    """
+    names = [f"alpha_{i + 1}" for i in range(len(directions.norms))]
+    axes = np.meshgrid(*(landscape[name].values for name in names), indexing="ij")
+    where = Points(
+        objective.center, directions.vectors, np.stack(axes, axis=-1).reshape(-1, len(axes))
     )
-    dataset["norm"] = ("direction", directions.norms.numpy())
-    dataset["cosine"] = (("direction", "other"), directions.cosines.numpy())
+    plan = Plan.of(landscape.attrs)
+    losses = landscape["loss"].values.ravel()
+    found = measured_errors(objective, where, losses, plan, vertices)
+    return landscape.assign_attrs({k: max(v, landscape.attrs[k]) for k, v in found.items()})
+
+
+def _sample_each(
+    objectives: Sequence[Objective],
+    directions: Directions | Sequence[Directions],
+    path: str | Path | None,
+    options: Mapping[str, Any],
+) -> xr.Dataset:
+    count = 1 if isinstance(directions, Directions) else len(directions)
+    if isinstance(directions, Directions) or count != len(objectives) or not count:
+        raise TopographError(
+            f"{len(objectives)} objectives came with {count} sets of directions; "
+            "give each objective its own"
+        )
+    found = [
+        sample(one, own, path=Path(path) / f"{i}.nc" if path else None, **options)
+        for i, (one, own) in enumerate(zip(objectives, directions, strict=True))
+    ]
+    dataset = xr.concat(found, "center", join="exact", combine_attrs="drop_conflicts")
+    for name in PER_CENTER:
+        dataset[name] = ("center", [one.attrs[name] for one in found])
+        dataset.attrs.pop(name, None)
     return dataset
 
 
-def axis(distance: float, points: int) -> np.ndarray:
-    """Return ``points`` equally spaced alphas, symmetric about 0 to the last bit.
-
-    ``linspace`` misses the centre of many odd grids by a rounding error.
-    """
-    return np.arange(1 - points, points, 2) / (points - 1) * distance
-
-
-def _per_axis(name: str, given: float | Sequence[float], n: int) -> list[float]:
-    listed = list(given) if isinstance(given, Iterable) else [given] * n
-    if len(listed) != n:
-        raise TopographError(
-            f"{name} has {len(listed)} values for {n} directions; give one, or {n}"
-        )
-    return [float(value) for value in listed]
-
-
-def _check(
-    objective: Objective, counts: list[float], reaches: list[float], engine: str, dtype: str
-) -> None:
-    if engine not in ENGINES:
-        raise unknown_name("engine", engine, ENGINES)
-    if dtype not in DTYPES:
-        raise unknown_name("dtype", dtype, DTYPES)
-    if any(count < 2 or count != int(count) for count in counts):
-        raise TopographError(f"points is {counts}; each axis needs a whole number of at least 2")
-    if any(not 0 < reach < np.inf for reach in reaches):
-        raise TopographError(f"distance is {reaches}; each axis needs a finite number above 0")
-    if not all(bool(value.isfinite().all()) for value in objective.center.values()):
-        raise TopographError("the centre holds parameters that are not finite: training diverged")
-
-
-def _points(
-    center: Tensor, vectors: Tensor, alphas: np.ndarray, place: tuple[torch.dtype, torch.device]
-) -> Tensor:
-    """Form theta + sum_i alpha_i d_i elementwise in axis order, (tile, N).
-
-    A matrix product would round differently from tile to tile.
-    """
-    dtype, device = place
-    coefficients = torch.from_numpy(alphas).to(device, dtype)
-    result = center.repeat(len(alphas), 1)
-    for i, vector in enumerate(vectors):
-        result.addcmul_(coefficients[:, i : i + 1], vector)
-    return result
-
-
-def _tiles(alphas: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(alphas), size):
-        tile = alphas[start : start + size]
-        yield np.concatenate([tile, np.repeat(tile[-1:], size - len(tile), axis=0)])
-
-
-def _evaluate(
-    objective: Objective,
-    directions: Directions,
-    alphas: np.ndarray,
-    engine: str,
-    place: tuple[torch.dtype, torch.device],
-    description: str | None = None,
-) -> dict[str, np.ndarray]:
-    """Return the loss and every metric, each (M,) float64, at M points alpha (M, n)."""
-    dtype, device = place
-    center = objective.at(dtype, device).center
-    flat = flatten(center)
-    vectors = _rows(directions, center).to(device, dtype)
-    size = TILE[engine]
-    total = -(-len(alphas) // size)
-    tiles = _tiles(alphas, size)
-    rows = []
-    for tile in track(tiles, description, total) if description else tiles:
-        stacked = unflatten(_points(flat, vectors, tile, place), center)
-        rows.append(objective.evaluate(stacked, engine=engine))
-    return {
-        name: torch.cat([row[name] for row in rows])[: len(alphas)].double().cpu().numpy()
-        for name in rows[0]
-    }
-
-
-def _rows(directions: Directions, center: Mapping[str, Tensor]) -> Tensor:
-    """Return the directions as rows (n, N), in the order of the model's parameters."""
-    given = {name: tuple(v.shape[1:]) for name, v in directions.vectors.items()}
-    wanted = {name: tuple(v.shape) for name, v in center.items()}
+def _check_vectors(vectors: Mapping[str, Tensor], objective: Objective) -> None:
+    given = {name: tuple(v.shape[1:]) for name, v in vectors.items()}
+    wanted = {name: tuple(v.shape) for name, v in objective.center.items()}
     for name in {**wanted, **given}:
         if given.get(name) != wanted.get(name):
             raise TopographError(
                 f"{name!r} has shape {given.get(name)} in the directions and {wanted.get(name)} "
                 "in the model: the directions belong to another model"
             )
-    return torch.cat([directions.vectors[k].reshape(len(directions.norms), -1) for k in center], 1)
 
 
-def _precision(
+def _landscape(
     objective: Objective,
-    directions: Directions,
-    alphas: np.ndarray,
-    losses: np.ndarray,
-    engine: str,
-    place: tuple[torch.dtype, torch.device],
-) -> dict[str, float]:
-    if place[0] == torch.float64:
-        return {"error_absolute": 0.0, "error_relative": 0.0}
-    draw = np.random.default_rng(0)
-    chosen = draw.choice(len(alphas), min(PRECISION_SAMPLE, len(alphas)), replace=False)
-    double = (torch.float64, place[1])
-    exact = _evaluate(objective, directions, alphas[chosen], engine, double)["loss"]
-    finite = np.isfinite(exact) & np.isfinite(losses[chosen])
-    exact = exact[finite]
-    error = np.abs(losses[chosen][finite] - exact)
-    scale = np.maximum(np.abs(exact), np.finfo(float).tiny)
-    return {
-        "error_absolute": float(error.max(initial=0.0)),
-        "error_relative": float((error / scale).max(initial=0.0)),
+    points: Points,
+    grid: Grid,
+    center: np.ndarray,
+    described: Mapping[str, Any],
+    path: str | Path | None,
+    options: Mapping[str, Any],
+) -> xr.Dataset:
+    if not all(bool(value.isfinite().all()) for value in objective.center.values()):
+        raise TopographError("the centre holds parameters that are not finite: training diverged")
+    progress = work_on(objective, points, path, **options)
+    if progress is None:
+        assert path is not None
+        return read_dataset(path)
+    dataset = _dataset(objective, points, grid, center, progress).assign(described)
+    if path and progress.is_complete:
+        write_dataset(path, dataset)
+        progress.clear()
+    return dataset
+
+
+def _dataset(
+    objective: Objective, points: Points, grid: Grid, center: np.ndarray, progress: Progress
+) -> xr.Dataset:
+    plan, values = progress.plan, progress.values
+    dataset = xr.Dataset(coords=grid.coordinates)
+    for name, column in values.items():
+        # A metric with a value per class has an axis of its own.
+        inner = (f"{name}_class",)[: column.ndim - 1]
+        shaped = column.reshape(*grid.shape, *column.shape[1:])
+        dataset[name] = ((*grid.dims, *inner), shaped)
+    dataset.attrs = {
+        **plan.to_dict(),
+        "objective": objective.digest,
+        "evaluated": progress.evaluated,
+        "center_loss": float(evaluate(objective, points.at(center), plan)["loss"][0]),
     }
+    vertices = random_vertices(len(grid.coefficients))
+    dataset.attrs |= measured_errors(objective, points, values["loss"], plan, vertices)
+    return dataset

@@ -13,6 +13,11 @@ def flatten(parameters: Mapping[str, Tensor]) -> Tensor:
     return torch.cat([value.reshape(-1) for value in parameters.values()])
 
 
+def flatten_each(stacked: Mapping[str, Tensor]) -> Tensor:
+    """Concatenate stacked parameters (M, …) into rows (M, N)."""
+    return torch.cat([value.reshape(len(value), -1) for value in stacked.values()], dim=1)
+
+
 def unflatten(vectors: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return views of vectors (..., N) with the names and shapes of ``like``."""
     sizes = [value.numel() for value in like.values()]

@@ -14,8 +14,14 @@ class Solution(Protocol):
     def value(self) -> Any:
         """Return u, (points, 1)."""
 
-    def along(self, **direction: float) -> Any:
-        """Return the directional derivative, (points, 1), for named inputs and their weights."""
+    def coordinate(self, name: str) -> Any:
+        """Return an input, (points, 1), for terms that depend on it."""
+
+    def along(self, *, order: int = 1, **direction: float) -> Any:
+        """Return the first or second directional derivative, (points, 1).
+
+        The direction is given by the weights of named inputs.
+        """
 
 
 class Points(NamedTuple):

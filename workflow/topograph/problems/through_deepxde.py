@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,17 @@ class _ReverseSolution:
         self._gradient, self._variables, self._x = deepxde.grad.jacobian, variables, x
         self.value = u
 
-    def along(self, **direction: float) -> Any:
-        terms = (
-            weight * self._gradient(self.value, self._x, i=0, j=self._variables.index(name))
-            for name, weight in direction.items()
-        )
-        return sum(terms)
+    def coordinate(self, name: str) -> Any:
+        return self._x[:, self._variables.index(name), None]
+
+    def along(self, *, order: int = 1, **direction: float) -> Any:
+        found = self.value
+        for _ in range(order):
+            found = sum(
+                weight * self._gradient(found, self._x, i=0, j=self._variables.index(name))
+                for name, weight in direction.items()
+            )
+        return found
 
 
 def deepxde_data(problem: Problem) -> Any:
@@ -73,3 +79,24 @@ def deepxde_data(problem: Problem) -> Any:
     return deepxde.data.PDE(
         domain, equation, conditions, num_domain=0, num_boundary=0, anchors=points.collocation
     )
+
+
+def deepxde_losses(data: Any, network: Callable[[Any], Any], like: Any) -> dict[str, Any]:
+    """Return the mean squares of a ``deepxde.data.PDE``: its residuals, then its conditions.
+
+    ``network`` maps inputs (points, in) to outputs; inputs come in the dtype and on the device of
+    ``like``, and the results carry a graph wherever gradients are enabled outside.
+    """
+    import torch
+
+    deepxde = load_deepxde()
+    graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        inputs = torch.as_tensor(data.train_x).to(like).requires_grad_()
+        losses = data.losses(None, network(inputs), torch.nn.functional.mse_loss, inputs, None)
+    deepxde.grad.clear()
+    residuals = len(losses) - len(data.bcs)
+    names = [f"residual_{i + 1}" for i in range(residuals)]
+    names += [f"condition_{i + 1}" for i in range(len(data.bcs))]
+    kept = losses if graph else [loss.detach() for loss in losses]
+    return dict(zip(names, kept, strict=True))

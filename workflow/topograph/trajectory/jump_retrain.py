@@ -26,8 +26,8 @@ from topograph.foundation.provenance import code_digest, digest
 from topograph.foundation.seeds import derive_seed
 from topograph.foundation.storage import read_weights, write_weights
 from topograph.geometry.directions import random_directions
-from topograph.geometry.vectors import flatten
 from topograph.objective.objective import Objective
+from topograph.objective.vectors import flatten
 from topograph.trajectory.returns import return_statistics
 
 RECORDED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -116,7 +116,7 @@ def _ray(
 
 def _direction(model: nn.Module, dataset: Dataset, seed: int) -> dict[str, Tensor]:
     first = (dataset.train_inputs[:1], dataset.train_targets[:1])
-    objective = Objective.from_model(model, F.cross_entropy, first)
+    objective = Objective.from_model(model.eval(), F.cross_entropy, first)
     drawn = random_directions(objective, 1, seed=derive_seed(seed, "jump"))
     return {name: value[0] for name, value in drawn.vectors.items()}
 

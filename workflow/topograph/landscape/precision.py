@@ -1,0 +1,39 @@
+"""How far losses in a short type lie from those in float64, measured and not assumed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from topograph.landscape.evaluation import Points, evaluate
+from topograph.landscape.plan import Plan
+from topograph.objective.objective import Objective
+
+MOST_VERTICES, FEWEST_VERTICES = 64, 8
+
+
+def random_vertices(count: int) -> np.ndarray:
+    """Return a sample of a landscape's vertices, the same at every call."""
+    wanted = min(count, MOST_VERTICES, max(FEWEST_VERTICES, count // 50))
+    return np.random.default_rng(0).choice(count, wanted, replace=False)
+
+
+def measured_errors(
+    objective: Objective, points: Points, losses: np.ndarray, plan: Plan, vertices: np.ndarray
+) -> dict[str, float]:
+    """Return the largest absolute and relative difference to float64 at some vertices.
+
+    ``losses`` (M,) are those of ``points`` under ``plan``; vertices whose loss is not finite in
+    both types are left out. Zero for a plan in float64.
+    """
+    if plan.dtype == "float64":
+        return {"error_absolute": 0.0, "error_relative": 0.0}
+    chosen = points.at(points.coefficients[vertices])
+    exact = evaluate(objective, chosen, plan.in_double())["loss"]
+    found = losses[vertices]
+    finite = np.isfinite(exact) & np.isfinite(found)
+    error = np.abs(found[finite] - exact[finite])
+    scale = np.maximum(np.abs(exact[finite]), np.finfo(float).tiny)
+    return {
+        "error_absolute": float(error.max(initial=0.0)),
+        "error_relative": float((error / scale).max(initial=0.0)),
+    }
