@@ -399,6 +399,22 @@ def test_a_chain_equals_the_generic_path_whatever_moves(frozen: tuple, inputs: i
     assert torch.equal(alone, one["loss"][64:65])
 
 
+def test_labels_to_be_ignored_and_soft_targets_keep_torchs_meaning() -> None:
+    network = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)).eval()
+    inputs = torch.randn(6, 3)
+    soft = torch.rand(6, 4).softmax(dim=1)
+    for targets in (torch.tensor([0, 1, -100, 3, 2, -100]), soft):
+        objective = Objective.from_model(network, F.cross_entropy, (inputs, targets))
+        points = stacked(objective, 3)
+        expected = [
+            F.cross_entropy(
+                functional_call(network, {k: v[p] for k, v in points.items()}, (inputs,)), targets
+            )
+            for p in range(3)
+        ]
+        torch.testing.assert_close(objective.losses(points), torch.stack(expected))
+
+
 def test_shared_parameters_move_together_in_place() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:

@@ -76,6 +76,9 @@ def test_spread_gives_the_mean_and_the_ends() -> None:
     assert spread(pd.Series([1.0, 2.0, 6.0])) == "3 (1 … 6)"
 
 
+PLAIN = {"dimensions": 2, "dtype": "float32", "objective": "data", "batch_norm": "centre"}
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
@@ -93,10 +96,21 @@ def test_spread_gives_the_mean_and_the_ends() -> None:
             {"directions": "random", "normalization": "none", "examples": 8},
             "2 random directions (not normalised; the mean over 8 training examples, in float32)",
         ),
+        (
+            {
+                "directions": "random",
+                "normalization": "none",
+                "examples": 8,
+                "objective": "regularised",
+                "batch_norm": "recalibrated",
+            },
+            "2 random directions (not normalised; the mean over 8 training examples with the decay "
+            "term, in float32; batch norm recalibrated)",
+        ),
     ],
 )
 def test_captions_say_what_was_sampled(asked: dict[str, object], words: str) -> None:
-    landscape = xr.Dataset(attrs={"dimensions": 2, "dtype": "float32", **asked})
+    landscape = xr.Dataset(attrs={**PLAIN, **asked})
     assert sampling_in_words(landscape) == words
 
 

@@ -12,6 +12,8 @@ from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
 
+# Where landscapes are sampled; a property of the run, not of the study: --config device=cuda.
+DEVICE = str(config.pop("device", "cpu"))
 SOURCE = ", ".join(relpath(path) for path in workflow.configfiles) or "config"
 try:
     STUDY = parse_study(config, SOURCE)

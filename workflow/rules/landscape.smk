@@ -16,10 +16,12 @@ rule sample_landscape:
     resources:
         mem_mb=2000,
         runtime="4h",
+        gpu=int(DEVICE != "cpu"),
     params:
         cell=cell_of,
         analysis=analysis_of,
         scratch=scratch_of,
+        device=DEVICE,
         code=code_of_run("sample_landscape.py"),
     script:
         "../scripts/sample_landscape.py"

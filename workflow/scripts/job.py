@@ -58,5 +58,5 @@ def _manifest(snakemake: Any, started: str) -> None:
         parameters=dict(snakemake.params.items()),
         started=started,
         command=f"make {snakemake.output[0]}",
-        device="cpu",
+        device=snakemake.params.get("device", "cpu"),
     )

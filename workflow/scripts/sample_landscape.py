@@ -21,4 +21,5 @@ with job(snakemake):
         snakemake.output.landscape,
         scratch=snakemake.params.scratch,
         code=snakemake.params.code,
+        device=snakemake.params.device,
     )

@@ -152,6 +152,8 @@ class Landscape(Strict):
 
     ``distance`` is the largest |alpha| in units of the direction; ``epochs`` counts from 0, the
     initial weights; ``examples`` limits the training data that the loss is averaged over.
+    ``objective`` is the loss on the data, or with the decay term that the optimiser saw;
+    ``batch_norm`` runs on the buffers of the centre or is recalibrated at each point.
     """
 
     kind: Literal["landscape"]
@@ -164,7 +166,9 @@ class Landscape(Strict):
         "last"
     ]
     examples: Count | None = None
-    dtype: Literal["float32", "float64"] = "float32"
+    objective: Literal["data", "regularised"] = "data"
+    batch_norm: Literal["centre", "recalibrated"] = "centre"
+    dtype: Literal["float32", "float64", "bfloat16", "tf32"] = "float32"
     connectivity: Literal["freudenthal", "axis", "moore"] = "freudenthal"
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -271,6 +275,8 @@ def _pinn_problem(analysis: Analysis) -> str | None:
         return "jump-retrain needs a supervised family, which can be retrained by epochs"
     if analysis.epochs != ["last"] or analysis.examples is not None:
         return "a pinn is trained in one step on fixed points: leave out epochs and examples"
+    if analysis.objective != "data" or analysis.batch_norm != "centre":
+        return "a pinn has neither weight decay nor batch norm: leave out objective and batch_norm"
     return None
 
 

@@ -31,7 +31,15 @@ from topograph.objective.objective import Objective
 from topograph.topology.merge_tree import merge_tree
 
 # What a caption must say of how a landscape was sampled.
-ASKED = ("directions", "dimensions", "normalization", "distance", "dtype")
+ASKED = (
+    "directions",
+    "dimensions",
+    "normalization",
+    "distance",
+    "dtype",
+    "objective",
+    "batch_norm",
+)
 SCALARS = ("center_loss", "error_absolute", "error_relative", "engine")
 
 
@@ -110,7 +118,7 @@ def _one(
     if not bool(objective.loss(objective.center).isfinite()):
         return _diverged(analysis)
     stem = work / objective.digest if work else None
-    directions, found = _directions(objective, analysis, seed, stem)
+    directions, found = _directions(objective, analysis, seed, device, stem)
     dataset = sample(
         objective,
         directions,
@@ -130,13 +138,14 @@ def _one(
 
 
 def _directions(
-    objective: Objective, analysis: Landscape, seed: int, stem: Path | None
+    objective: Objective, analysis: Landscape, seed: int, device: str, stem: Path | None
 ) -> tuple[Directions, dict[str, Any]]:
     n, normalization = analysis.dimensions, analysis.normalization
     drawn = derive_seed(analysis.seed, "directions", seed)
     if analysis.directions == "random":
         return random_directions(objective, n, normalization=normalization, seed=drawn), {}
-    pairs = _eigenpairs(objective, n, drawn, analysis.dtype, stem)
+    dtype = "float64" if analysis.dtype == "float64" else "float32"
+    pairs = _eigenpairs(objective, n, drawn, dtype, device, stem)
     found = {
         "eigenvalue": ("direction", pairs.values),
         "eigenvalue_residual": ("direction", pairs.residuals),
@@ -145,7 +154,7 @@ def _directions(
 
 
 def _eigenpairs(
-    objective: Objective, n: int, seed: int, dtype: str, stem: Path | None
+    objective: Objective, n: int, seed: int, dtype: str, device: str, stem: Path | None
 ) -> Eigenpairs:
     """Return eigenpairs, kept on disk: a landscape that goes on needs the very same directions."""
     file = stem and stem.with_suffix(".eigenpairs.safetensors")
@@ -155,7 +164,7 @@ def _eigenpairs(
         vectors = {name: torch.from_numpy(value) for name, value in arrays.items()}
         values, residuals = np.array(known["values"]), np.array(known["residuals"])
         return Eigenpairs(values, vectors, residuals, known["products"], objective)
-    pairs = hessian_eigenpairs(objective, n, seed=seed, dtype=dtype)
+    pairs = hessian_eigenpairs(objective, n, seed=seed, dtype=dtype, device=device)
     if file:
         known = {
             "values": pairs.values.tolist(),

@@ -8,6 +8,7 @@ from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator
 
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.geometry.directions import Eigenpairs
+from topograph.landscape.plan import existing_device
 from topograph.objective.objective import Objective
 from topograph.objective.vectors import flatten, unflatten
 
@@ -81,7 +82,7 @@ class HessianProduct:
     ) -> None:
         if dtype not in DTYPES:
             raise unknown_name("dtype", dtype, DTYPES)
-        self._place = (getattr(torch, dtype), torch.device(device or "cpu"))
+        self._place = (getattr(torch, dtype), existing_device(device))
         placed = objective.at(*self._place)
         self.center = placed.center
         parameters = {name: v.detach().requires_grad_() for name, v in self.center.items()}

@@ -28,6 +28,7 @@ DTYPES: dict[str, tuple[torch.dtype, str]] = {
 SECONDS_WORTH_A_PROBE = 5.0
 CLEARLY_FASTER = 1.5
 PROBE_RUNS = 3
+SECONDS_OF_A_PROBE = 0.2
 TEXTS = ("key", "engine", "dtype", "device")
 
 
@@ -169,12 +170,12 @@ def _fastest(objective: Objective, plans: Sequence[Plan], points: int) -> Plan:
 
 def _probe(objective: Objective, plan: Plan) -> float:
     """Return seconds per point, infinite where the engine cannot evaluate the objective."""
-    times = []
+    times: list[float] = []
     try:
         with plan.in_force():
             engine = plan.make_engine(objective)
-            engine.run()
-            for _ in range(PROBE_RUNS):
+            # The first run warms up; a slow one is told well enough by its first.
+            while len(times) <= PROBE_RUNS and not (times and times[0] > SECONDS_OF_A_PROBE):
                 _wait(plan)
                 start = time.perf_counter()
                 engine.run()
@@ -183,7 +184,7 @@ def _probe(objective: Objective, plan: Plan) -> float:
     # A loss of the user's may be impossible to vectorise, or a tile too large: not this engine.
     except (RuntimeError, MemoryError):
         return float("inf")
-    return median(times) / plan.tile
+    return median(times[1:] or times) / plan.tile
 
 
 def _wait(plan: Plan) -> None:

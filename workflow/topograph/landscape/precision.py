@@ -8,12 +8,12 @@ from topograph.landscape.evaluation import Points, evaluate
 from topograph.landscape.plan import Plan
 from topograph.objective.objective import Objective
 
-MOST_VERTICES, FEWEST_VERTICES = 64, 8
+MOST_VERTICES, FEWEST_VERTICES = 64, 4
 
 
 def random_vertices(count: int) -> np.ndarray:
     """Return a sample of a landscape's vertices, the same at every call."""
-    wanted = min(count, MOST_VERTICES, max(FEWEST_VERTICES, count // 50))
+    wanted = min(count, MOST_VERTICES, max(FEWEST_VERTICES, count // 100))
     return np.random.default_rng(0).choice(count, wanted, replace=False)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 from torch.func import vmap
+from torch.nn import functional as F
 
 from topograph.objective.jets import Jets, Layer, continue_from, first_layer, propagate
 from topograph.objective.vectors import unflatten
@@ -69,9 +70,18 @@ class Chain:
                 done += size
             else:
                 jets = propagate(self._layers, weights, inputs)
-            outputs = jets.value.transpose(1, 2).to(rows.dtype)
+            # Under autocast products come in half precision; a loss summed so would lose digits.
+            outputs = jets.value.to(rows.dtype)
             for name, function in self._functions.items():
-                term = vmap(function, in_dims=(0, None))(outputs, targets)
-                term = term * (len(inputs) / self._total)
+                term = _each(function, outputs, targets) * (len(inputs) / self._total)
                 sums[name] = sums[name] + term if name in sums else term
         return sums
+
+
+def _each(function: Function, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return a function of outputs (P, classes, R) and targets (R, …) at each of P points."""
+    if function is F.cross_entropy and targets.ndim == 1 and bool((targets >= 0).all()):
+        # A soft-max across contiguous rows takes a tenth of the time of one along short columns.
+        labels = targets.expand(len(outputs), -1)
+        return F.cross_entropy(outputs, labels, reduction="none").mean(dim=1)
+    return vmap(function, in_dims=(0, None))(outputs.transpose(1, 2), targets)

@@ -15,6 +15,7 @@ from torch.func import functional_call
 from topograph.foundation.errors import TopographError
 from topograph.objective.chain import Chain
 from topograph.objective.engines import Mapped, Parameters, Placed
+from topograph.objective.folding import folded
 from topograph.objective.jets import chain_of
 
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -59,7 +60,8 @@ class OnBatches(NamedTuple):
         def bind(views: Parameters) -> Callable[[], dict[str, Tensor]]:
             bound = _bound(network, views)
             own = dict(bound.named_parameters())
-            return lambda: self._with_decay(means.of(bound), own, decayed)
+            quick = folded(bound, batches[0][0][:2])
+            return lambda: self._with_decay(means.of(quick), own, decayed)
 
         layers = None if self.weight_decay else chain_of(network)
         if layers is None or any(inputs.ndim != 2 for inputs, _ in batches):

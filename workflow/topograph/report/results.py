@@ -71,7 +71,10 @@ def sampling_in_words(landscape: xr.Dataset) -> str:
     kind = "top Hessian eigenvectors" if hessian else "random directions"
     examples = asked["examples"]
     data = "all training points" if examples == "all" else f"{examples} training examples"
-    return f"{asked['dimensions']} {kind} ({scale}; the mean over {data}, in {asked['dtype']})"
+    term = " with the decay term" if asked["objective"] == "regularised" else ""
+    norm = "; batch norm recalibrated" if asked["batch_norm"] == "recalibrated" else ""
+    loss = f"the mean over {data}{term}, in {asked['dtype']}{norm}"
+    return f"{asked['dimensions']} {kind} ({scale}; {loss})"
 
 
 def _plain(value: Any) -> str:
