@@ -89,3 +89,33 @@ $(READY): envs/lock.txt pyproject.toml | $(VENV)/.uv
 	$$uv pip sync --quiet --compile-bytecode --python $(VENV) --require-hashes envs/lock.txt; \
 	$$uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# The packages that Topograph is measured against live apart from it; no other target needs them.
+PEERS := .venv-peers/.ready
+
+.PHONY: conformance bench
+conformance: $(PEERS) ## run the closed-form cases on rival packages too
+	OMP_NUM_THREADS=1 .venv-peers/bin/python tests/conformance/peers.py
+
+bench: $(PEERS) ## measure against rival packages, 15 minutes on 2 idle cores
+	.venv-peers/bin/python tests/bench/bench.py
+
+.PHONY: gpu
+gpu: $(READY) ## run the CUDA tests, the smoke study and the benchmarks on a GPU, if there is one
+	@if ! $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+		echo "no GPU on this machine: nothing was run"; \
+	else \
+		$(BIN)/python -m pytest -m cuda && \
+		$(MAKE) --no-print-directory smoke ARGS="--profile workflow/profiles/gpu" && \
+		$(MAKE) --no-print-directory $(PEERS) && \
+		.venv-peers/bin/python tests/bench/bench.py --device cuda; \
+	fi
+
+$(PEERS): envs/peers.txt pyproject.toml | $(VENV)/.uv
+	@echo "setting up .venv-peers from envs/peers.txt"
+	@uv=$$(cat $(VENV)/.uv); \
+	test -x .venv-peers/bin/python || \
+		$$uv venv --quiet --allow-existing --python $(PYTHON) .venv-peers; \
+	$$uv pip sync --quiet --compile-bytecode --python .venv-peers --require-hashes envs/peers.txt; \
+	$$uv pip install --quiet --python .venv-peers --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
+from threadpoolctl import threadpool_limits
 
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.geometry.directions import Eigenpairs
@@ -42,19 +43,9 @@ def hessian_eigenpairs(
     if not 1 <= k < size:
         raise TopographError(f"k is {k}; allowed: 1 to {size - 1}, one less than the parameters")
     draw = np.random.default_rng(seed)
-    whole = deflated(product, np.empty((size, 0)), 0.0)
-    values, vectors = _lanczos(whole, k, which, tolerance, draw.standard_normal(size))
-    while True:
-        last = values[_rank(values, which)[k - 1]]
-        start = draw.standard_normal(size)
-        start -= vectors @ (vectors.T @ start)
-        rest, found = _lanczos(deflated(product, vectors, last), 1, which, tolerance, start)
-        excess = _score(rest, which)[0] - _score(last, which)
-        rounding = np.finfo(dtype).eps * np.abs(values).max()
-        if excess <= max(1e-3 * abs(last), rounding):
-            break
-        values = np.concatenate([values, rest])
-        vectors, _ = np.linalg.qr(np.hstack([vectors, found]))
+    # The products' threads and those of Lanczos' own algebra would fight for the cores.
+    with threadpool_limits(1, user_api="blas"):
+        values, vectors = _outranking(product, k, which, tolerance, draw)
     order = _rank(values, which)[:k]
     values, vectors = values[order], vectors[:, order]
     residuals = [np.linalg.norm(product(v) - e * v) for e, v in zip(values, vectors.T, strict=True)]
@@ -68,8 +59,28 @@ def hessian_eigenpairs(
     )
 
 
+def _outranking(
+    product: HessianProduct, k: int, which: str, tolerance: float, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return eigenpairs among which are the k that nothing on their complement outranks."""
+    size = product.size
+    whole = deflated(product, np.empty((size, 0)), 0.0)
+    values, vectors = _lanczos(whole, k, which, tolerance, draw.standard_normal(size))
+    while True:
+        last = values[_rank(values, which)[k - 1]]
+        start = draw.standard_normal(size)
+        start -= vectors @ (vectors.T @ start)
+        rest, found = _lanczos(deflated(product, vectors, last), 1, which, tolerance, start)
+        excess = _score(rest, which)[0] - _score(last, which)
+        rounding = np.finfo(product.dtype).eps * np.abs(values).max()
+        if excess <= max(1e-3 * abs(last), rounding):
+            return values, vectors
+        values = np.concatenate([values, rest])
+        vectors, _ = np.linalg.qr(np.hstack([vectors, found]))
+
+
 class HessianProduct:
-    """Products of the loss Hessian at the centre with vectors (N,), float64 on the CPU.
+    """Products of the loss Hessian at the centre with vectors (N,), in their type on the CPU.
 
     Only the product itself runs in ``dtype`` on ``device``, so that a seed draws the same vectors
     everywhere. ``center`` gives names and shapes, ``size`` is N, ``products`` counts the calls.
@@ -82,6 +93,7 @@ class HessianProduct:
     ) -> None:
         if dtype not in DTYPES:
             raise unknown_name("dtype", dtype, DTYPES)
+        self.dtype = dtype
         self._place = (getattr(torch, dtype), existing_device(device))
         placed = objective.at(*self._place)
         self.center = placed.center
@@ -114,7 +126,8 @@ class HessianProduct:
             materialize_grads=True,
         )
         self.products += 1
-        result = torch.cat([part.reshape(-1) for part in found]).double().cpu().numpy()
+        flat = torch.cat([part.reshape(-1) for part in found])
+        result = flat.cpu().numpy().astype(vector.dtype, copy=False)
         if not np.isfinite(result).all():
             raise TopographError(
                 "the Hessian at the centre is not finite: the curvature overflows; "

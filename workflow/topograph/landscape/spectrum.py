@@ -13,7 +13,7 @@ from curvlinops.papyan2020traces.spectrum import fast_lanczos
 
 from topograph.foundation.errors import TopographError
 from topograph.foundation.seeds import derive_seed, torch_seed
-from topograph.landscape.hessian import HessianProduct, deflated
+from topograph.landscape.hessian import HessianProduct
 from topograph.objective.objective import Objective
 
 # At 96 products a trace with these two numbers is 12 (digits) to 200 times (a trained PINN) more
@@ -67,7 +67,8 @@ def hessian_trace(
     sketch = [product(draw.choice([-1.0, 1.0], product.size)) for _ in range(SKETCH)]
     basis, _ = np.linalg.qr(np.stack(sketch, axis=1))
     inside = sum(column @ product(column) for column in basis.T)
-    rest = _Operator(deflated(product, basis, 0.0).matvec, product.size)
+    # The probes are signs and the products have no more digits: no need for longer vectors.
+    rest = _Operator(_outside(product, basis.astype(dtype)), product.size, dtype)
     found = []
     for probe in range(probes):
         with torch_seed(derive_seed(seed, "trace probe", probe)):
@@ -113,16 +114,31 @@ def hessian_density(
     return Density(grid, densities.mean(axis=0), _standard_error(densities))
 
 
+def _outside(product: HessianProduct, basis: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the product on the complement of the orthonormal columns of ``basis`` (size, m)."""
+    # In torch, whose threads the product uses: numpy's own would fight them for the cores.
+    rows = torch.from_numpy(np.ascontiguousarray(basis.T))
+
+    def outside(vector: np.ndarray) -> np.ndarray:
+        given = torch.from_numpy(np.ascontiguousarray(vector))
+        return (given - (rows @ given) @ rows).numpy()
+
+    return lambda vector: outside(product(outside(vector)))
+
+
 class _Operator(PyTorchLinearOperator):
-    """A symmetric product as curvlinops wants it, float64 on the CPU."""
+    """A symmetric product as curvlinops wants it, on the CPU."""
 
     SELF_ADJOINT = True
     device = torch.device("cpu")
     dtype = torch.float64
 
-    def __init__(self, multiply: Callable[[np.ndarray], np.ndarray], size: int) -> None:
+    def __init__(
+        self, multiply: Callable[[np.ndarray], np.ndarray], size: int, dtype: str = "float64"
+    ) -> None:
         super().__init__([(size,)], [(size,)])
         self._multiply = multiply
+        self.dtype = getattr(torch, dtype)
 
     def _matmat(self, X: list[torch.Tensor]) -> list[torch.Tensor]:
         columns = [self._multiply(column) for column in X[0].T.numpy()]

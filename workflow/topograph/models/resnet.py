@@ -21,10 +21,12 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, fan_in, H, W) to (B, fan_out, H / stride, W / stride)."""
         found = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
-        if self.skip:
-            short = x[:, :, :: self.stride, :: self.stride]
-            found = found + F.pad(short, (0, 0, 0, 0, 0, self.padding))
-        return F.relu(found)
+        return F.relu(found + self._short(x) if self.skip else found)
+
+    def _short(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.padding:
+            return x
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.padding))
 
 
 class ResNet(nn.Module):

@@ -15,7 +15,7 @@ from torch.func import functional_call
 from topograph.foundation.errors import TopographError
 from topograph.objective.chain import Chain
 from topograph.objective.engines import Mapped, Parameters, Placed
-from topograph.objective.folding import folded
+from topograph.objective.fusion import fused
 from topograph.objective.jets import chain_of
 
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -60,7 +60,7 @@ class OnBatches(NamedTuple):
         def bind(views: Parameters) -> Callable[[], dict[str, Tensor]]:
             bound = _bound(network, views)
             own = dict(bound.named_parameters())
-            quick = folded(bound, batches[0][0][:2])
+            quick = fused(bound, batches[0][0][:2])
             return lambda: self._with_decay(means.of(quick), own, decayed)
 
         layers = None if self.weight_decay else chain_of(network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -146,7 +147,7 @@ class Objective:
             found.append({k: v[: len(tile)].clone() for k, v in made.run().items()})
         return {name: torch.cat([tile[name] for tile in found]) for name in found[0]}
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Twelve hex digits of the centre and of the loss there: one model on one set of data."""
         placed = self.at(torch.float64)
