@@ -20,11 +20,13 @@ PARTS = {"points": points, "limits": limits, "curvature": curvature, "growth": g
 def main() -> None:
     """Run the parts and write their tables under reports/published/."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--only", nargs="*", choices=list(SUBJECTS), default=list(SUBJECTS))
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"unknown part {unknown.pop()!r}; allowed: {', '.join(PARTS)}")
     os.chdir(ROOT)
     warnings.simplefilter("ignore")
     torch.set_num_threads(THREADS)

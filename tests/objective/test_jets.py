@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call, jvp
 
 from topograph.models.mlp import ACTIVATIONS, MLP
-from topograph.objective.jets import chain_of, propagate
+from topograph.objective.jets import Buffers, chain_of, propagate
 
 SMOOTH = ("tanh", "sin", "gelu", "silu")
 
@@ -56,7 +56,7 @@ def test_jets_equal_nested_forward_mode(
     points = stacked(network, 3)
     layers = chain_of(network)
     assert layers is not None
-    jets = propagate(layers, points, x, [(along, 2)], derivatives=4)
+    jets = propagate(layers, points, x, Buffers(), [(along, 2)], derivatives=4)
     for p in range(3):
         value, first, second = nested(network, {k: v[p] for k, v in points.items()}, x, along)
         torch.testing.assert_close(jets.value[p].T, value, rtol=1e-11, atol=1e-12)
@@ -69,7 +69,7 @@ def test_several_directions_go_forward_together_and_only_those_asked_for() -> No
     x, points = torch.randn(5, 2, dtype=torch.float64), stacked(network, 2)
     time, space = torch.eye(2, dtype=torch.float64)
     layers = chain_of(network)
-    jets = propagate(layers, points, x, [(time, 1), (space, 2)], derivatives=5)
+    jets = propagate(layers, points, x, Buffers(), [(time, 1), (space, 2)], derivatives=5)
     assert jets.second[0] is None
     for along, found in ((time, jets.first[0]), (space, jets.first[1])):
         expected = nested(network, {k: v[1] for k, v in points.items()}, x, along)[1]
@@ -82,7 +82,7 @@ def test_the_second_derivative_of_a_sine_layer_is_minus_frequency_squared() -> N
     x = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None]
     layers = chain_of(network)
     along = torch.ones(1, dtype=torch.float64)
-    jets = propagate(layers, {"0.weight": frequency}, x, [(along, 2)], derivatives=9)
+    jets = propagate(layers, {"0.weight": frequency}, x, Buffers(), [(along, 2)], derivatives=9)
     k = frequency[0]
     torch.testing.assert_close(jets.value[0], torch.sin(k * x.T))
     torch.testing.assert_close(jets.first[0][0], k * torch.cos(k * x.T))

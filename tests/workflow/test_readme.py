@@ -11,11 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 READMES = sorted(
     path.relative_to(ROOT)
-    for pattern in ("README.md", "*/README.md", "workflow/profiles/README.md")
+    for pattern in ("README.md", "*/README.md", "workflow/*/README.md")
     for path in ROOT.glob(pattern)
     if not path.relative_to(ROOT).parts[0].startswith(".")
 )
-LONG = {"study", "paper", "test", "smoke"}
+LONG = {"study", "paper", "test", "smoke", "gpu", "bench", "conformance"}
 
 
 def commands(readme: Path) -> list[str]:
@@ -75,16 +75,31 @@ def test_yaml_examples_are_valid(readme):
         assert members(parse_study({"study": "example", **content}, str(readme)), str(readme))
 
 
-def test_the_lines_of_python_run(tmp_path, monkeypatch):
+def run_python(readme):
+    """Run all Python blocks of a README, one after another, and return their names."""
     import matplotlib.pyplot as plt
     import torch
 
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)
     names: dict[str, object] = {}
     with torch.random.fork_rng():
-        exec(compile(block, "README.md", "exec"), names)
+        for block in blocks:
+            exec(compile(block, readme, "exec"), names)
     plt.close("all")
+    return names
+
+
+def test_the_library_guide_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_python("workflow/topograph/README.md")
+    assert names["landscape"]["loss"].shape == (11, 11, 5)
+    assert names["part"].attrs["evaluated"] == 729
+    assert {path.name for path in tmp_path.iterdir()} == {"landscape.nc", "shared.nc"}
+
+
+def test_the_lines_of_python_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_python("README.md")
     assert names["landscape"]["loss"].shape == (21, 21)
     assert names["profile"].table()["y"].min() == names["landscape"]["loss"].values.min()
     assert (tmp_path / "profile.svg").stat().st_size > 1000

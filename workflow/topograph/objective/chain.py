@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn import functional as F
 
-from topograph.objective.jets import Jets, Layer, continue_from, first_layer, propagate
+from topograph.objective.jets import Buffers, Jets, Layer, continue_from, first_layer, propagate
 from topograph.objective.vectors import unflatten
 
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -34,6 +34,7 @@ class Chain:
         functions: Mapping[str, Function],
     ) -> None:
         self._layers, self._fixed, self._functions = layers, fixed, functions
+        self._buffers = Buffers()
         self._batches = [(inputs.flatten(1), targets) for inputs, targets in batches]
         self._total = sum(len(inputs) for inputs, _ in batches)
         first = layers[0]
@@ -52,9 +53,12 @@ class Chain:
             # One product a vector: its bits must not depend on what else is in the call.
             singles = [{k: v[m : m + 1] for k, v in vectors.items()} for m in range(count)]
             for inputs, _ in self._batches:
-                lifted = [first_layer(self._layers[0], single, inputs) for single in singles]
+                lifted = [self._lifted_row(single, inputs) for single in singles]
                 rows.append(torch.cat(lifted).flatten(1))
         return torch.cat(rows, dim=1)
+
+    def _lifted_row(self, single: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        return first_layer(self._layers[0], single, inputs, Buffers())
 
     def evaluate(self, rows: Tensor) -> dict[str, Tensor]:
         """Return the mean of each function, (P, …), at rows (P, L), which are overwritten."""
@@ -66,10 +70,10 @@ class Chain:
             if self._lifted:
                 size = self._width * len(inputs)
                 z = rows[:, done : done + size].view(len(rows), self._width, -1)
-                jets = continue_from(Jets(z, [], []), self._layers, weights)
+                jets = continue_from(Jets(z, [], []), self._layers, weights, self._buffers)
                 done += size
             else:
-                jets = propagate(self._layers, weights, inputs)
+                jets = propagate(self._layers, weights, inputs, self._buffers)
             # Under autocast products come in half precision; a loss summed so would lose digits.
             outputs = jets.value.to(rows.dtype)
             for name, function in self._functions.items():

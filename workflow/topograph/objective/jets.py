@@ -17,47 +17,51 @@ from torch.nn import functional as F
 
 from topograph.models.mlp import Sine
 
-Slopes = tuple[Tensor, Tensor | float]
-
 
 class Activation(NamedTuple):
-    """sigma(z), which may overwrite z, and (sigma', sigma'') from z and h = sigma(z).
+    """sigma(z), which may overwrite z, with sigma' and sigma'' from z, h = sigma(z) and sigma'.
 
     The slopes of an activation that overwrites z depend on h alone.
     """
 
     value: Callable[[Tensor], Tensor]
-    slopes: Callable[[Tensor, Tensor], Slopes]
+    slope: Callable[[Tensor, Tensor], Tensor]
+    curvature: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def _tanh_slopes(_: Tensor, h: Tensor) -> Slopes:
-    first = torch.addcmul(h.new_ones(()), h, h, value=-1)
-    return first, -2 * h * first
-
-
-def _silu_slopes(z: Tensor, _: Tensor) -> Slopes:
+def _silu_slope(z: Tensor, _: Tensor) -> Tensor:
     s = torch.sigmoid(z)
-    falling = s * (1 - s)
-    return s + z * falling, falling * (2 + z * (1 - 2 * s))
+    return s * (1 + z * (1 - s))
 
 
-def _gelu_slopes(z: Tensor, _: Tensor) -> Slopes:
-    density = torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return torch.special.ndtr(z) + z * density, density * (2 - z * z)
+def _silu_curvature(z: Tensor, _: Tensor, __: Tensor) -> Tensor:
+    s = torch.sigmoid(z)
+    return s * (1 - s) * (2 + z * (1 - 2 * s))
 
 
-def _sigmoid_slopes(_: Tensor, h: Tensor) -> Slopes:
-    first = h * (1 - h)
-    return first, first * (1 - 2 * h)
+def _normal_density(z: Tensor) -> Tensor:
+    return torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
 ACTIVATIONS = {
-    nn.Tanh: Activation(torch.tanh_, _tanh_slopes),
-    Sine: Activation(torch.sin, lambda z, h: (torch.cos(z), -h)),
-    nn.SiLU: Activation(F.silu, _silu_slopes),
-    nn.GELU: Activation(F.gelu, _gelu_slopes),
-    nn.Sigmoid: Activation(torch.sigmoid_, _sigmoid_slopes),
-    nn.ReLU: Activation(torch.relu_, lambda _, h: ((h > 0).to(h.dtype), 0.0)),
+    nn.Tanh: Activation(
+        torch.tanh_,
+        lambda _, h: torch.addcmul(h.new_ones(()), h, h, value=-1),
+        lambda _, h, slope: -2 * h * slope,
+    ),
+    Sine: Activation(torch.sin, lambda z, _: torch.cos(z), lambda _, h, __: -h),
+    nn.SiLU: Activation(F.silu, _silu_slope, _silu_curvature),
+    nn.GELU: Activation(
+        F.gelu,
+        lambda z, _: torch.special.ndtr(z) + z * _normal_density(z),
+        lambda z, _, __: _normal_density(z) * (2 - z * z),
+    ),
+    nn.Sigmoid: Activation(
+        torch.sigmoid_, lambda _, h: h * (1 - h), lambda _, h, slope: slope * (1 - 2 * h)
+    ),
+    nn.ReLU: Activation(
+        torch.relu_, lambda _, h: (h > 0).to(h.dtype), lambda _, h, __: torch.zeros_like(h)
+    ),
 }
 
 
@@ -110,60 +114,88 @@ def _is_known(module: nn.Module) -> bool:
     return type(module) in ACTIVATIONS and getattr(module, "approximate", "none") == "none"
 
 
-def first_layer(layer: Layer, weights: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+class Buffers:
+    """Memory that one pass leaves for the next: fresh memory costs a page fault every 4 kB."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], Tensor] = {}
+
+    def take(self, like: Tensor, slot: tuple[object, ...], *shape: int) -> Tensor | None:
+        """Return a tensor to write into, or None under autocast, which knows no such calls."""
+        if torch.is_autocast_enabled(like.device.type):
+            return None
+        key = (*slot, *shape)
+        if key not in self._kept:
+            self._kept[key] = like.new_empty(shape)
+        return self._kept[key]
+
+
+def first_layer(
+    layer: Layer, weights: Mapping[str, Tensor], inputs: Tensor, buffers: Buffers
+) -> Tensor:
     """Return the pre-activations (P, width, R) of inputs (R, in), shared by all P points."""
     weight = weights[layer.weight]
     points, width, _ = weight.shape
     flat = weight.reshape(points * width, -1)
+    out = buffers.take(flat, ("first layer",), points * width, len(inputs))
     if layer.bias is None:
-        return (flat @ inputs.T).view(points, width, -1)
+        return torch.mm(flat, inputs.T, out=out).view(points, width, -1)
     bias = weights[layer.bias].reshape(-1, 1)
-    return torch.addmm(bias, flat, inputs.T).view(points, width, -1)
+    return torch.addmm(bias, flat, inputs.T, out=out).view(points, width, -1)
 
 
 def propagate(
     layers: Sequence[Layer],
     weights: Mapping[str, Tensor],
     inputs: Tensor,
+    buffers: Buffers,
     directions: Sequence[tuple[Tensor, int]] = (),
     derivatives: int = 0,
 ) -> Jets:
     """Send inputs (R, in) through the chain at P parameter points, weights (P, …).
 
     ``directions`` holds input directions (in,), each with the order, 1 or 2, that is wanted along
-    it at the last ``derivatives`` inputs.
+    it at the last ``derivatives`` inputs. The result lies in ``buffers``, until the next pass.
     """
     first = weights[layers[0].weight]
-    return continue_from(
-        Jets(
-            first_layer(layers[0], weights, inputs),
-            [(first @ along[:, None]).expand(-1, -1, derivatives) for along, _ in directions],
-            [None if order < 2 else first.new_zeros(()) for _, order in directions],
-        ),
-        layers,
-        weights,
+    start = Jets(
+        first_layer(layers[0], weights, inputs, buffers),
+        [(first @ along[:, None]).expand(-1, -1, derivatives) for along, _ in directions],
+        [None if order < 2 else first.new_zeros(()) for _, order in directions],
     )
+    return continue_from(start, layers, weights, buffers)
 
 
-def continue_from(jets: Jets, layers: Sequence[Layer], weights: Mapping[str, Tensor]) -> Jets:
+def continue_from(
+    jets: Jets, layers: Sequence[Layer], weights: Mapping[str, Tensor], buffers: Buffers
+) -> Jets:
     """Return the chain's outputs from the pre-activations of its first layer."""
     for index, layer in enumerate(layers):
         if index:
-            jets = _affine(jets, weights[layer.weight], layer.bias and weights[layer.bias])
+            bias = None if layer.bias is None else weights[layer.bias]
+            jets = _affine(jets, weights[layer.weight], bias, buffers, index % 2)
         if layer.activation is not None:
             jets = _activated(jets, layer.activation)
     return jets
 
 
-def _affine(jets: Jets, weight: Tensor, bias: Tensor | str | None) -> Jets:
-    if isinstance(bias, Tensor):
-        value = torch.baddbmm(bias[:, :, None], weight, jets.value)
-    else:
-        value = torch.bmm(weight, jets.value)
-    first = [torch.bmm(weight, part) for part in jets.first]
+def _affine(jets: Jets, weight: Tensor, bias: Tensor | None, buffers: Buffers, parity: int) -> Jets:
+    """Apply a linear layer; two sets of buffers take turns, so that the last one stays readable."""
+
+    def product(part: Tensor, kind: str, number: int = 0) -> Tensor:
+        shape = (*weight.shape[:2], part.shape[-1])
+        out = buffers.take(part, (kind, number, parity), *shape)
+        if kind == "value" and bias is not None:
+            return torch.baddbmm(bias[:, :, None], weight, part, out=out)
+        return torch.bmm(weight, part, out=out)
+
+    first = [product(part, "first", i) for i, part in enumerate(jets.first)]
     # A second derivative without axes is the zero of the first layer, which is linear.
-    second = [p if p is None or not p.ndim else torch.bmm(weight, p) for p in jets.second]
-    return Jets(value, first, second)
+    second = [
+        part if part is None or not part.ndim else product(part, "second", i)
+        for i, part in enumerate(jets.second)
+    ]
+    return Jets(product(jets.value, "value"), first, second)
 
 
 def _activated(z: Jets, activation: Activation) -> Jets:
@@ -171,9 +203,14 @@ def _activated(z: Jets, activation: Activation) -> Jets:
     if not z.first:
         return Jets(value, [], [])
     inner = slice(value.shape[-1] - z.first[0].shape[-1], None)
-    slope, curvature = activation.slopes(z.value[..., inner], value[..., inner])
-    second = [
-        None if part is None else slope * part + curvature * along * along
-        for along, part in zip(z.first, z.second, strict=True)
-    ]
-    return Jets(value, [slope * along for along in z.first], second)
+    slope = activation.slope(z.value[..., inner], value[..., inner])
+    second: list[Tensor | None] = [None] * len(z.second)
+    if any(part is not None for part in z.second):
+        curvature = activation.curvature(z.value[..., inner], value[..., inner], slope)
+        second = [
+            None if part is None else slope * part + curvature * along * along
+            for along, part in zip(z.first, z.second, strict=True)
+        ]
+    # Tangents of the first layer are one column for all inputs, not to be written into.
+    first = [along.mul_(slope) if along.is_contiguous() else slope * along for along in z.first]
+    return Jets(value, first, second)

@@ -13,7 +13,7 @@ from torch.func import jvp, vjp
 
 from topograph.foundation.errors import unknown_name
 from topograph.objective.engines import ENGINES, Mapped, Parameters, Placed
-from topograph.objective.jets import Layer, chain_of, propagate
+from topograph.objective.jets import Buffers, Layer, chain_of, propagate
 from topograph.objective.model import functional, require_evaluation_mode, selected
 from topograph.objective.objective import Objective
 from topograph.objective.vectors import flatten_each, unflatten
@@ -194,6 +194,7 @@ class _Jets:
     ) -> None:
         self._problem, self._layers, self._points = problem, layers, points
         self._center, self._fixed = center, fixed
+        self._buffers = Buffers()
         parts = (points.initial, points.left, points.right, points.collocation)
         self._inputs, self._sizes = torch.cat(parts), [len(part) for part in parts]
         recorder = _Recorder(problem.variables, points.collocation)
@@ -218,7 +219,9 @@ class _Jets:
         weights = {k: v.expand(len(rows), *v.shape) for k, v in self._fixed.items()}
         weights |= unflatten(rows, self._center)
         derivatives = self._sizes[-1]
-        jets = propagate(self._layers, weights, self._inputs, self._directions, derivatives)
+        jets = propagate(
+            self._layers, weights, self._inputs, self._buffers, self._directions, derivatives
+        )
         # Under autocast products come in half precision; losses summed so would lose digits.
         value = jets.value.transpose(1, 2).to(rows.dtype)
         initial, left, right, inner = value.split(self._sizes, dim=1)
