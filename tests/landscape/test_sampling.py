@@ -425,12 +425,12 @@ def test_the_faster_engine_is_chosen_only_where_it_matters_and_is_clearly_faster
     directions = random_directions(classifier, 1)
     cost = {"stacked": 1.0, "in-place": 0.1}
     monkeypatch.setattr(plan, "_probe", lambda _, candidate: cost[candidate.engine])
-    assert sample(classifier, directions, points=4).attrs["engine"] == "stacked"
-    assert sample(classifier, directions, points=6).attrs["engine"] == "in-place"
+    assert sample(classifier, directions, points=19).attrs["engine"] == "stacked"
+    assert sample(classifier, directions, points=21).attrs["engine"] == "in-place"
     cost["in-place"] = 0.9
-    assert sample(classifier, directions, points=6).attrs["engine"] == "stacked"
+    assert sample(classifier, directions, points=21).attrs["engine"] == "stacked"
     cost["in-place"] = 0.1
-    assert sample(classifier, directions, points=6, engine="stacked").attrs["engine"] == "stacked"
+    assert sample(classifier, directions, points=21, engine="stacked").attrs["engine"] == "stacked"
 
 
 def test_a_loss_that_cannot_be_vectorised_is_evaluated_in_place(

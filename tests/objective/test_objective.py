@@ -415,6 +415,26 @@ def test_labels_to_be_ignored_and_soft_targets_keep_torchs_meaning() -> None:
         torch.testing.assert_close(objective.losses(points), torch.stack(expected))
 
 
+def test_a_model_may_return_what_its_loss_understands() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 4)
+            self.norm = nn.BatchNorm2d(4)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logits": self.norm(self.conv(x)).flatten(1)}
+
+    def loss(outputs: dict[str, torch.Tensor], targets: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(outputs["logits"], targets)
+
+    network = Named().eval()
+    inputs, targets = make_batch()
+    objective = Objective.from_model(network, loss, (inputs, targets))
+    found = objective.losses({k: v[None] for k, v in objective.center.items()})
+    torch.testing.assert_close(found[0], loss(network(inputs), targets).detach())
+
+
 def test_shared_parameters_move_together_in_place() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:

@@ -25,7 +25,7 @@ DTYPES: dict[str, tuple[torch.dtype, str]] = {
 }
 # A noisy clock must not change the engine from run to run: another than the expected one is
 # tried where the landscape takes a while, and chosen where it is clearly faster.
-SECONDS_WORTH_A_PROBE = 5.0
+SECONDS_WORTH_A_PROBE = 20.0
 CLEARLY_FASTER = 1.5
 PROBE_RUNS = 3
 SECONDS_OF_A_PROBE = 0.2

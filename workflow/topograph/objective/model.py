@@ -121,8 +121,10 @@ class _Means:
     def of(self, network: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
         for inputs, targets in self._batches:
-            # Under autocast outputs come in half precision; a loss summed so would lose digits.
-            outputs = network(inputs).to(self._dtype)
+            outputs = network(inputs)
+            if isinstance(outputs, Tensor) and outputs.is_floating_point():
+                # Under autocast they come in half precision; a loss summed so would lose digits.
+                outputs = outputs.to(self._dtype)
             for name, function in self.parts.items():
                 term = function(outputs, targets) * (len(inputs) / self._total)
                 sums[name] = sums[name] + term if name in sums else term
