@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from topograph.foundation.errors import TopographError
 from topograph.geometry.directions import Directions, random_directions
 from topograph.landscape import evaluation
+from topograph.landscape.chunks import Chunks
 from topograph.landscape.evaluation import Filled
 from topograph.landscape.sampling import sample
 from topograph.objective import engines
@@ -33,6 +34,7 @@ sys.path.insert(0, sys.argv[1])
 from test_resume import build
 import torch
 from topograph.landscape import evaluation
+from topograph.landscape.chunks import Chunks
 from topograph.landscape.sampling import sample
 from topograph.objective import engines
 
@@ -93,7 +95,7 @@ def test_a_landscape_killed_at_random_moments_ends_with_the_same_bits(
         assert process.stdout is not None
         process.stdout.readline()
         if kills < 4:
-            time.sleep(draw.uniform(0.0, 1.5))
+            time.sleep(draw.uniform(0.0, 0.35))
             kills += process.poll() is None
             process.send_signal(signal.SIGKILL)
         _, told = process.communicate()
@@ -295,3 +297,59 @@ def test_work_in_progress_of_another_model_is_refused_and_stays(
 def test_impossible_shards_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(TopographError, match=message):
         whole(**options)
+
+
+def test_two_runs_of_the_same_work_do_not_count_it_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "landscape.nc"
+    interrupted(path, 20, monkeypatch)
+    twin = Chunks(tmp_path / "landscape.nc.parts")
+    plan = twin.planned()
+    assert plan is not None
+    done = twin.load(plan)
+    both = {"loss": np.concatenate([done[4]["loss"], done[5]["loss"]])}
+    twin.save(plan, 4, both)
+    (twin.folder / f"tiles-{4:08d}-{5:08d}.safetensors").unlink()
+    assert set(twin.load(plan)) >= {4, 5}
+    xr.testing.assert_identical(whole(path=path), whole())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_shard_without_points_of_its_own_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "landscape.nc"
+    empty = sample(*build(), points=(2, 2), path=path, shard=(0, 5))
+    assert empty.attrs["evaluated"] == 0
+    assert empty["loss"].isnull().all()
+    for shard in range(1, 5):
+        last = sample(*build(), points=(2, 2), path=path, shard=(shard, 5))
+    xr.testing.assert_identical(last, sample(*build(), points=(2, 2)))
+
+
+def test_a_metric_added_later_is_another_landscape(tmp_path: Path) -> None:
+    path = tmp_path / "landscape.nc"
+    whole(path=path)
+    network = nn.Linear(3, 2).eval()
+    data = (torch.randn(5, 3), torch.arange(5) % 2)
+    plain, more = (
+        Objective.from_model(network, F.cross_entropy, data, metrics=metrics)
+        for metrics in (None, {"size": lambda outputs, _: outputs.square().mean()})
+    )
+    assert plain.digest != more.digest
+
+
+def test_shards_follow_the_one_that_ran_out_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "landscape.nc"
+    whole(path=path, shard=(0, 2))
+    chunks = Chunks(tmp_path / "landscape.nc.parts")
+    plan = chunks.planned()
+    assert plan is not None
+    smaller = chunks.replan(plan, plan.with_half_the_tile())
+    assert chunks.replan(plan, plan.with_half_the_tile()) == smaller
+    assert chunks.load(smaller) == {}
+    found = whole(path=path)
+    assert found.attrs["tile"] == 2
+    monkeypatch.setitem(engines.MOST_POINTS, "cpu", 2)
+    xr.testing.assert_identical(found, whole())

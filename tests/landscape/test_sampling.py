@@ -456,3 +456,28 @@ def test_errors_at_chosen_vertices_only_add_to_those_measured(classifier: Object
     assert every.attrs["error_absolute"] == pytest.approx(difference, rel=1e-6)
     assert every.attrs["error_absolute"] >= single.attrs["error_absolute"] > 0
     xr.testing.assert_equal(every, single)
+
+
+def test_directions_that_are_not_finite_are_refused() -> None:
+    broken = axes([1.0, 0, 0, 0, float("nan")])
+    with pytest.raises(TopographError, match="'b' has directions that are not finite"):
+        sample(objective_of(lambda x: x[0]), broken)
+
+
+def test_errors_of_a_list_of_points_cannot_be_measured_on_a_grid(classifier: Objective) -> None:
+    directions = random_directions(classifier, 2)
+    listed = sample(classifier, directions, points=np.zeros((3, 2)))
+    with pytest.raises(TopographError, match=r"the landscape lies over \('point',\)"):
+        remeasured(classifier, directions, listed, np.arange(3))
+
+
+def test_a_model_in_float64_is_sampled_around_all_its_digits() -> None:
+    third = torch.tensor(1 / 3, dtype=torch.float64)
+    objective = objective_of(lambda x: x[0], at=0.0)
+    network = Formula(lambda x: x[0]).double().eval()
+    with torch.no_grad():
+        network.a.fill_(third)
+    data = (torch.zeros(1, 1), torch.zeros(1))
+    objective = Objective.from_model(network, lambda outputs, _: outputs, data)
+    found = sample(objective, axes(FIRST), points=3, dtype="float64")
+    assert found["loss"].sel(alpha_1=0).item() == 1 / 3

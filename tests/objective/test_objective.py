@@ -451,3 +451,39 @@ def test_shared_parameters_move_together_in_place() -> None:
     points = stacked(objective, 3, torch.float64)
     one, other = (objective.evaluate(points, engine=e)["loss"] for e in ("stacked", "in-place"))
     torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("engine", ["stacked", "in-place"])
+def test_convolutions_of_volumes_are_models_too(engine: str) -> None:
+    network = nn.Sequential(
+        nn.Conv3d(1, 2, 2), nn.BatchNorm3d(2), nn.ReLU(), nn.Flatten(), nn.Linear(2, 3)
+    ).eval()
+    inputs, targets = torch.randn(4, 1, 2, 2, 2), torch.arange(4) % 3
+    objective = Objective.from_model(network, F.cross_entropy, (inputs, targets))
+    found = objective.evaluate({k: v[None] for k, v in objective.center.items()}, engine=engine)
+    expected = F.cross_entropy(network(inputs), targets)
+    torch.testing.assert_close(found["loss"][0], expected.detach())
+
+
+def test_a_wide_layer_that_comes_again_moves_as_a_whole() -> None:
+    shared = nn.Linear(20, 20)
+    network = nn.Sequential(shared, nn.Tanh(), shared).eval()
+    objective = Objective.from_model(
+        network, F.cross_entropy, (torch.randn(6, 20), torch.arange(6))
+    )
+    points = stacked(objective, 3, torch.float64)
+    one, other = (objective.evaluate(points, engine=e)["loss"] for e in ("stacked", "in-place"))
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
+
+
+def test_a_metric_cannot_take_the_name_of_the_loss() -> None:
+    with pytest.raises(TopographError, match="a metric is named 'loss'; give it another name"):
+        Objective.from_model(
+            make_network(), F.cross_entropy, make_batch(), metrics={"loss": accuracy}
+        )
+
+
+def test_an_engine_that_does_not_exist_is_answered_with_the_nearest() -> None:
+    objective = Objective.from_model(make_network(), F.cross_entropy, make_batch())
+    with pytest.raises(TopographError, match=r"unknown engine 'stackd' \(did you mean 'stacked'"):
+        objective.evaluate(stacked(objective, 1), engine="stackd")

@@ -182,3 +182,15 @@ def test_a_deepxde_problem_of_second_order_with_neumann_ends_is_sampled(network:
     assert terms["residual_1"].item() == pytest.approx(inner, rel=1e-5)
     landscape = sample(objective, random_directions(objective, 1), points=3)
     assert landscape["loss"].isel(alpha_1=1).item() == pytest.approx(1 + inner, rel=1e-5)
+
+
+def test_jets_cannot_be_forced_on_a_network_that_is_no_chain_nor_a_third_order() -> None:
+    class Third(Wave):
+        def residual(self, u: object) -> object:
+            return u.along(x=1.0, order=3)
+
+    convolution = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3), nn.Linear(3, 1)).eval()
+    with pytest.raises(TopographError, match="derivatives='jets' needs a chain"):
+        pinn_objective(Convection(1.0), convolution, derivatives="jets").at()
+    with pytest.raises(TopographError, match="order is 3; allowed: 1 or 2"):
+        pinn_objective(Third(), MLP(2, 1, width=3, depth=1).eval()).at()

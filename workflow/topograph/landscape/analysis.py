@@ -58,7 +58,7 @@ def write_landscapes(
     It lies there under the digest of the analysis, the weights' objective and ``code``, and is
     removed once the file is written: a killed job goes on where it was.
     """
-    work = Path(scratch) / f"landscape-{digest([analysis.model_dump(), code, device])}"
+    work = Path(scratch) / f"landscape-{digest([str(path), analysis.model_dump(), code, device])}"
     write_dataset(path, landscapes(cell, analysis, weights, work=work, device=device))
     shutil.rmtree(work, ignore_errors=True)
 
@@ -161,7 +161,7 @@ def _eigenpairs(
     if file and file.is_file():
         arrays, header = read_weights(file)
         known = json.loads(header["eigenpairs"])
-        vectors = {name: torch.from_numpy(value) for name, value in arrays.items()}
+        vectors = {name: torch.from_numpy(arrays[name]) for name in objective.names}
         values, residuals = np.array(known["values"]), np.array(known["residuals"])
         return Eigenpairs(values, vectors, residuals, known["products"], objective)
     pairs = hessian_eigenpairs(objective, n, seed=seed, dtype=dtype, device=device)

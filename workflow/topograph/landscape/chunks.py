@@ -45,6 +45,18 @@ class Chunks:
         target = self.folder / PLAN
         return Plan.of(read_json(target)) if target.is_file() else None
 
+    def replan(self, old: Plan, new: Plan) -> Plan:
+        """Put a plan of smaller tiles in the place of another, unless a shard has done so before.
+
+        Chunks of the old plan are left and no longer counted.
+        """
+        now = self.planned()
+        if now is not None and now.tile < old.tile:
+            return now
+        with atomic(self.folder / PLAN) as temporary:
+            temporary.write_text(json.dumps(new.to_dict(), sort_keys=True))
+        return new
+
     def clear(self) -> None:
         """Remove the plan and all that was done under it."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -58,7 +70,7 @@ class Chunks:
     def load(self, plan: Plan) -> dict[int, dict[str, np.ndarray]]:
         """Return the values of each finished chunk by the number of its first tile.
 
-        Files that a crash of the machine truncated, or that belong to another plan, are removed.
+        Files that a crash of the machine truncated are removed, those of another plan left out.
         """
         found = {}
         for path in sorted(self.folder.glob("tiles-*.safetensors")):
@@ -68,7 +80,6 @@ class Chunks:
                 path.unlink(missing_ok=True)
                 continue
             if json.loads(header["plan"]) != plan.to_dict():
-                path.unlink(missing_ok=True)
                 continue
             found[int(path.name.split("-")[1])] = values
         return found

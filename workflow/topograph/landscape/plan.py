@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from topograph.foundation.errors import TopographError, unknown_name
-from topograph.objective.engines import ENGINES, Engine, default_tile, make_engine
+from topograph.objective.engines import ENGINES, Engine, default_tile, exact_products, make_engine
 from topograph.objective.objective import Objective
 
 # The type that parameters and sums have, and what products may use instead.
@@ -88,7 +88,7 @@ class Plan:
         before = torch.get_num_threads()
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
-            stack.enter_context(_tf32(products == "tf32"))
+            stack.enter_context(exact_products(products == "tf32"))
             if products == "bfloat16":
                 stack.enter_context(
                     torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
@@ -100,25 +100,8 @@ class Plan:
                 torch.set_num_threads(before)
 
 
-@contextmanager
-def _tf32(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32, which torch uses in convolutions unless told not to."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
-
-
-def make_plan(
-    objective: Objective, key: str, points: int, engine: str, dtype: str, device: str | None
-) -> Plan:
-    """Return the plan for a number of points, the engine chosen by a short timed probe.
-
-    Raises TopographError for an unknown engine or dtype, a device that does not exist, or an
-    engine that the objective cannot use.
-    """
+def check_options(objective: Objective, engine: str, dtype: str, device: str | None) -> None:
+    """Raise TopographError for an unknown engine, dtype or device, or an impossible engine."""
     if engine not in ("auto", *ENGINES):
         raise unknown_name("engine", engine, ("auto", *ENGINES))
     if dtype not in DTYPES:
@@ -128,6 +111,13 @@ def make_plan(
             f"engine {engine!r} cannot evaluate this objective; allowed: "
             f"auto, {', '.join(objective.engines)}"
         )
+    existing_device(device)
+
+
+def make_plan(
+    objective: Objective, key: str, points: int, engine: str, dtype: str, device: str | None
+) -> Plan:
+    """Return the plan for a number of points, the engine chosen by a short timed probe."""
     place = existing_device(device)
     plans = []
     for name in objective.engines if engine == "auto" else (engine,):
@@ -189,4 +179,10 @@ def _probe(objective: Objective, plan: Plan) -> float:
 
 def _wait(plan: Plan) -> None:
     if plan.device.startswith("cuda"):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(plan.device)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, as torch says it on either device."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "allocate memory" in str(error) or "not enough memory" in str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from topograph.landscape.evaluation import Points, evaluate
-from topograph.landscape.plan import Plan
+from topograph.landscape.plan import Plan, is_out_of_memory
 from topograph.objective.objective import Objective
 
 MOST_VERTICES, FEWEST_VERTICES = 64, 4
@@ -28,7 +28,7 @@ def measured_errors(
     if plan.dtype == "float64":
         return {"error_absolute": 0.0, "error_relative": 0.0}
     chosen = points.at(points.coefficients[vertices])
-    exact = evaluate(objective, chosen, plan.in_double())["loss"]
+    exact = _exact(objective, chosen, plan.in_double())
     found = losses[vertices]
     finite = np.isfinite(exact) & np.isfinite(found)
     error = np.abs(found[finite] - exact[finite])
@@ -37,3 +37,14 @@ def measured_errors(
         "error_absolute": float(error.max(initial=0.0)),
         "error_relative": float((error / scale).max(initial=0.0)),
     }
+
+
+def _exact(objective: Objective, points: Points, plan: Plan) -> np.ndarray:
+    """Return the losses in float64, in smaller tiles where memory that was enough no longer is."""
+    while True:
+        try:
+            return evaluate(objective, points, plan)["loss"]
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        plan = plan.with_half_the_tile()

@@ -60,10 +60,11 @@ def sample(
         return _sample_each(
             objective, directions, path, {**options, "points": points, "distance": distance}
         )
-    assert isinstance(directions, Directions)
+    if not isinstance(directions, Directions):
+        raise TopographError("one objective came with several sets of directions; give it one")
     grid = grid_of(points, distance, len(directions.norms))
     _check_vectors(directions.vectors, objective)
-    where = Points(objective.center, directions.vectors, grid.coefficients)
+    where = Points(_origin(objective), directions.vectors, grid.coefficients)
     center = np.zeros((1, len(directions.norms)))
     described = {
         "norm": ("direction", directions.norms.numpy()),
@@ -90,8 +91,9 @@ def interpolate(
     (Goodfellow et al. 2015, arXiv 1412.6544).
     """
     grid = line_of(points)
-    vectors = {k: torch.stack([start[k], end[k]]) for k in start if k in end}
-    _check_vectors(vectors, objective)
+    for parameters in (start, end):
+        _check_vectors({name: value[None] for name, value in parameters.items()}, objective)
+    vectors = {name: torch.stack([start[name], end[name]]) for name in objective.names}
     where = Points(None, vectors, grid.coefficients)
     options = {"engine": engine, "dtype": dtype, "device": device, "shard": (0, 1)}
     return _landscape(objective, where, grid, np.array([[1.0, 0.0]]), {}, path, options)
@@ -106,10 +108,14 @@ def remeasured(
     errors are kept.
     """
     names = [f"alpha_{i + 1}" for i in range(len(directions.norms))]
+    if set(names) != set(landscape["loss"].dims):
+        raise TopographError(
+            f"the landscape lies over {landscape['loss'].dims}, the directions over {names}; "
+            "give a grid and its own directions"
+        )
     axes = np.meshgrid(*(landscape[name].values for name in names), indexing="ij")
-    where = Points(
-        objective.center, directions.vectors, np.stack(axes, axis=-1).reshape(-1, len(axes))
-    )
+    alphas = np.stack(axes, axis=-1).reshape(-1, len(axes))
+    where = Points(_origin(objective), directions.vectors, alphas)
     plan = Plan.of(landscape.attrs)
     losses = landscape["loss"].values.ravel()
     found = measured_errors(objective, where, losses, plan, vertices)
@@ -148,6 +154,14 @@ def _check_vectors(vectors: Mapping[str, Tensor], objective: Objective) -> None:
                 f"{name!r} has shape {given.get(name)} in the directions and {wanted.get(name)} "
                 "in the model: the directions belong to another model"
             )
+    broken = [name for name, value in vectors.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise TopographError(f"{broken[0]!r} has directions that are not finite; give finite ones")
+
+
+def _origin(objective: Objective) -> dict[str, Tensor]:
+    """Return the centre with all its digits, whatever the type of the evaluation."""
+    return objective.at(torch.float64).center
 
 
 def _landscape(

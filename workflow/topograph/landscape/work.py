@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_dataset
 from topograph.landscape.chunks import Chunks
 from topograph.landscape.evaluation import Points, Values, evaluate_in_chunks
-from topograph.landscape.plan import Plan, make_plan
+from topograph.landscape.plan import (
+    Plan,
+    check_options,
+    existing_device,
+    is_out_of_memory,
+    make_plan,
+)
 from topograph.objective.objective import Objective
 from topograph.objective.vectors import flatten
 
@@ -55,13 +60,16 @@ def work_on(
     another one, or for options that cannot be.
     """
     _check_shard(shard, path)
+    check_options(objective, engine, dtype, device)
     key = _key(objective, points, dtype)
-    plan = make_plan(objective, key, len(points.coefficients), engine, dtype, device)
     if _is_finished(path, key):
         return None
     chunks = Chunks(Path(f"{path}.parts")) if path else None
+    plan = chunks.planned() if chunks else None
+    if plan is None:
+        plan = make_plan(objective, key, len(points.coefficients), engine, dtype, device)
     if chunks:
-        plan = _agreed(chunks, plan, engine)
+        plan = _agreed(chunks, plan, key, engine, device)
     plan, finished = _evaluated(objective, points, plan, chunks, shard)
     if _is_finished(path, key):
         return None
@@ -98,19 +106,20 @@ def _is_finished(path: str | Path | None, key: str) -> bool:
     return True
 
 
-def _agreed(chunks: Chunks, plan: Plan, engine: str) -> Plan:
+def _agreed(chunks: Chunks, plan: Plan, key: str, engine: str, device: str | None) -> Plan:
     agreed = chunks.agree(plan)
-    if agreed.key != plan.key:
+    if agreed.key != key:
         raise TopographError(
             f"{chunks.folder} holds a landscape in progress (digest {agreed.key}) that is not this "
-            f"one ({plan.key}): of another model, other directions, points or another dtype; give "
+            f"one ({key}): of another model, other directions, points or another dtype; give "
             "another path, or remove the folder"
         )
-    if engine not in ("auto", agreed.engine) or agreed.device != plan.device:
+    wanted = str(existing_device(device))
+    if engine not in ("auto", agreed.engine) or agreed.device != wanted:
         raise TopographError(
             f"{chunks.folder} was begun with engine {agreed.engine!r} on {agreed.device!r}; "
-            f"{plan.engine!r} on {plan.device!r} gives other bits: go on as it was begun, or "
-            "remove the folder"
+            f"{engine!r} on {wanted!r} gives other bits: go on as it was begun, or remove the "
+            "folder"
         )
     return agreed
 
@@ -120,30 +129,30 @@ def _evaluated(
 ) -> tuple[Plan, dict[int, Values]]:
     while True:
         try:
-            return plan, evaluate_in_chunks(objective, points, plan, chunks, shard)
+            finished = evaluate_in_chunks(objective, points, plan, chunks, shard)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-        plan = plan.with_half_the_tile()
-        if chunks:
-            chunks.clear()
-            plan = chunks.agree(plan)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "allocate memory" in str(error) or "not enough memory" in str(error)
+            smaller = plan.with_half_the_tile()
+            plan = chunks.replan(plan, smaller) if chunks else smaller
+            continue
+        # Another shard may have run out of memory meanwhile, and all start again with its plan.
+        now = chunks.planned() if chunks else None
+        if now is None or now == plan:
+            return plan, finished
+        plan = now
 
 
 def _assembled(finished: Mapping[int, Values], count: int, tile: int) -> tuple[Values, int]:
-    """Return values (M, …) in the order of the points, and how many there are."""
-    values: Values = {}
-    evaluated = 0
+    """Return values (M, …) in the order of the points, and how many points have theirs."""
+    values: Values = {"loss": np.full(count, np.nan)}
+    done = np.zeros(count, dtype=bool)
     for first, part in finished.items():
         start = first * tile
         length = len(part["loss"])
-        evaluated += length
+        # Two processes with the same work may both have done it: their chunks overlap.
+        done[start : start + length] = True
         for name, column in part.items():
             whole = values.setdefault(name, np.full((count, *column.shape[1:]), np.nan))
             whole[start : start + length] = column
-    return values, evaluated
+    return values, int(done.sum())

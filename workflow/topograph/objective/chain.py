@@ -36,11 +36,13 @@ class Chain:
         self._layers, self._fixed, self._functions = layers, fixed, functions
         self._buffers = Buffers()
         self._batches = [(inputs.flatten(1), targets) for inputs, targets in batches]
+        self._labelled = [_is_labelled(targets) for _, targets in batches]
         self._total = sum(len(inputs) for inputs, _ in batches)
         first = layers[0]
         self._width, inputs = {**fixed, **center}[first.weight].shape
         own = {first.weight, first.bias} - {None}
-        self._lifted = inputs >= WIDE and own <= set(center)
+        later = {name for layer in layers[1:] for name in (layer.weight, layer.bias)}
+        self._lifted = inputs >= WIDE and own <= set(center) and not own & later
         self._kept = {k: v for k, v in center.items() if not (self._lifted and k in own)}
         self._weights = sum(value.numel() for value in self._kept.values())
         self.footprint = self._width * max(len(inputs) for inputs, _ in batches)
@@ -54,7 +56,8 @@ class Chain:
             singles = [{k: v[m : m + 1] for k, v in vectors.items()} for m in range(count)]
             for inputs, _ in self._batches:
                 lifted = [self._lifted_row(single, inputs) for single in singles]
-                rows.append(torch.cat(lifted).flatten(1))
+                # Under autocast products come in half precision.
+                rows.append(torch.cat(lifted).flatten(1).to(inputs.dtype))
         return torch.cat(rows, dim=1)
 
     def _lifted_row(self, single: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
@@ -66,7 +69,7 @@ class Chain:
         weights |= unflatten(rows[:, : self._weights], self._kept)
         sums: dict[str, Tensor] = {}
         done = self._weights
-        for inputs, targets in self._batches:
+        for (inputs, targets), labelled in zip(self._batches, self._labelled, strict=True):
             if self._lifted:
                 size = self._width * len(inputs)
                 z = rows[:, done : done + size].view(len(rows), self._width, -1)
@@ -77,14 +80,19 @@ class Chain:
             # Under autocast products come in half precision; a loss summed so would lose digits.
             outputs = jets.value.to(rows.dtype)
             for name, function in self._functions.items():
-                term = _each(function, outputs, targets) * (len(inputs) / self._total)
+                term = _each(function, outputs, targets, labelled) * (len(inputs) / self._total)
                 sums[name] = sums[name] + term if name in sums else term
         return sums
 
 
-def _each(function: Function, outputs: Tensor, targets: Tensor) -> Tensor:
+def _is_labelled(targets: Tensor) -> bool:
+    """Return whether targets are one class each, none to be ignored."""
+    return targets.ndim == 1 and not targets.is_floating_point() and bool((targets >= 0).all())
+
+
+def _each(function: Function, outputs: Tensor, targets: Tensor, labelled: bool) -> Tensor:
     """Return a function of outputs (P, classes, R) and targets (R, …) at each of P points."""
-    if function is F.cross_entropy and targets.ndim == 1 and bool((targets >= 0).all()):
+    if function is F.cross_entropy and labelled:
         # A soft-max across contiguous rows takes a tenth of the time of one along short columns.
         labels = targets.expand(len(outputs), -1)
         return F.cross_entropy(outputs, labels, reduction="none").mean(dim=1)

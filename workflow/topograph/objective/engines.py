@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
+from topograph.foundation.errors import TopographError, unknown_name
 from topograph.objective.vectors import flatten_each, unflatten
 
 Parameters = Mapping[str, Tensor]
@@ -17,6 +19,19 @@ ENGINES = ("stacked", "in-place")
 # Numbers that a tile holds: enough to fill the cores, few enough to stay in the cache.
 TILE_NUMBERS = {"cpu": 2**20, "cuda": 2**26}
 MOST_POINTS = {"cpu": 64, "cuda": 4096}
+
+
+@contextmanager
+def exact_products(allow_tf32: bool = False) -> Iterator[None]:
+    """Forbid TF32, torch's default in convolutions, and algorithms chosen by timing."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
+    matmul.allow_tf32 = cudnn.allow_tf32 = allow_tf32
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
 
 
 class Batched(Protocol):
@@ -85,15 +100,20 @@ def default_tile(placed: Placed, engine: str) -> int:
 
 
 def make_engine(placed: Placed, engine: str, tile: int) -> Engine:
-    """Return an engine by name; ``in-place`` has tiles of one point."""
-    if engine == "stacked":
-        return _stacked(placed, tile)
-    return _in_place(placed)
+    """Return an engine by name; ``in-place`` has tiles of one point.
+
+    Raises TopographError for another name, or where many points at once are impossible.
+    """
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    if engine == "in-place":
+        return _in_place(placed)
+    if placed.batched is None:
+        raise TopographError("engine 'stacked' cannot evaluate this objective; allowed: in-place")
+    return _stacked(placed, placed.batched, tile)
 
 
-def _stacked(placed: Placed, tile: int) -> Engine:
-    batched = placed.batched
-    assert batched is not None
+def _stacked(placed: Placed, batched: Batched, tile: int) -> Engine:
     single = {name: value[None] for name, value in placed.center.items()}
     buffer = batched.lift(single).expand(tile, -1).clone()
     return Engine(buffer, batched.lift, lambda: batched.evaluate(buffer))
@@ -115,7 +135,7 @@ def _in_place(placed: Placed) -> Engine:
             views[name] = part.view(out, *kernel, inner).permute(0, 3, 1, 2)
     evaluate = placed.bind(views)
     if buffer.is_cuda:
-        evaluate = _graphed(evaluate)
+        evaluate = _graphed(evaluate, buffer.device)
     return Engine(buffer, lift, lambda: {k: v[None] for k, v in evaluate().items()})
 
 
@@ -123,17 +143,28 @@ def _channels_last(vectors: Tensor) -> Tensor:
     return vectors.permute(0, 1, 3, 4, 2) if vectors.ndim == 5 else vectors
 
 
-def _graphed(evaluate: Callable[[], dict[str, Tensor]]) -> Callable[[], dict[str, Tensor]]:
-    """Record an evaluation as a CUDA graph: one launch replays it on what the buffers hold."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            evaluate()
-    torch.cuda.current_stream().wait_stream(stream)
+def _graphed(
+    evaluate: Callable[[], dict[str, Tensor]], device: torch.device
+) -> Callable[[], dict[str, Tensor]]:
+    """Record an evaluation as a CUDA graph: one launch replays it on what the buffers hold.
+
+    A loss that reads numbers back to the CPU cannot be recorded and is evaluated as it is.
+    """
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        recorded = evaluate()
+    try:
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                evaluate()
+        torch.cuda.current_stream(device).wait_stream(stream)
+        with torch.cuda.graph(graph, stream=stream):
+            recorded = evaluate()
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:
+        torch.cuda.synchronize(device)
+        return evaluate
 
     def replay() -> dict[str, Tensor]:
         graph.replay()

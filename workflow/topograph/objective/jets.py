@@ -124,10 +124,12 @@ class Buffers:
         """Return a tensor to write into, or None under autocast, which knows no such calls."""
         if torch.is_autocast_enabled(like.device.type):
             return None
-        key = (*slot, *shape)
-        if key not in self._kept:
-            self._kept[key] = like.new_empty(shape)
-        return self._kept[key]
+        kept = self._kept.get(slot)
+        if kept is None or kept.shape != shape:
+            # Gone before the next is made: a smaller tile is tried where memory ran out.
+            self._kept.pop(slot, None)
+            self._kept[slot] = like.new_empty(shape)
+        return self._kept[slot]
 
 
 def first_layer(

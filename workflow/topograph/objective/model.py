@@ -43,7 +43,9 @@ class OnBatches(NamedTuple):
     def place(self, dtype: torch.dtype, device: torch.device, names: Sequence[str]) -> Placed:
         """Return the objective with the parameters ``names`` moving, in a dtype on a device."""
         network = copy.deepcopy(self.network).requires_grad_(False).to(device, dtype)
-        network = network.to(memory_format=torch.channels_last)
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         state = dict(network.named_parameters())
         center = {name: state[name].detach().clone() for name in names}
         fixed = {name: value.detach() for name, value in state.items() if name not in center}

@@ -17,6 +17,7 @@ from topograph.objective.engines import (
     Parameters,
     Placed,
     default_tile,
+    exact_products,
     make_engine,
 )
 from topograph.objective.model import Batch, Function, Ratio
@@ -79,6 +80,9 @@ class Objective:
         data = models.listed(batches)
         data = models.joined(data) if batch_norm == "recalibrated" else data
         kept = models.with_batch_norm(model, batch_norm)
+        taken = {"loss", "data_loss"} & set(metrics or {})
+        if taken:
+            raise TopographError(f"a metric is named {taken.pop()!r}; give it another name")
         functions = {"loss": loss, **(metrics or {})}
         trainable = [name for name, p in model.named_parameters() if p.requires_grad]
         # Batched convolutions become grouped ones, mostly slower than one point at a time.
@@ -137,6 +141,10 @@ class Objective:
         first = next(iter(stacked.values()))
         placed = self.at(first.dtype, first.device)
         name = engine or self.engine
+        with exact_products():
+            return self._evaluated(placed, name, stacked)
+
+    def _evaluated(self, placed: Placed, name: str, stacked: Parameters) -> dict[str, Tensor]:
         made: Engine = make_engine(placed, name, default_tile(placed, name))
         rows = made.lift(stacked)
         found = []
@@ -149,11 +157,12 @@ class Objective:
 
     @cached_property
     def digest(self) -> str:
-        """Twelve hex digits of the centre and of the loss there: one model on one set of data."""
+        """Twelve hex digits of the centre, the loss there, and the names of what is evaluated."""
         placed = self.at(torch.float64)
         with torch.no_grad():
-            loss = float(make_engine(placed, "in-place", 1).run()["loss"])
-        content = hashlib.sha256(" ".join(self.names).encode())
+            terms = make_engine(placed, "in-place", 1).run()
+        loss = float(terms["loss"])
+        content = hashlib.sha256(" ".join([*self.names, *sorted(terms)]).encode())
         content.update(flatten(placed.center).cpu().numpy().tobytes())
         # The last digits of a sum depend on the number of threads.
         content.update(f"{loss:.6g}".encode())

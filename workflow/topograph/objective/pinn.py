@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import jvp, vjp
 
-from topograph.foundation.errors import unknown_name
+from topograph.foundation.errors import TopographError, unknown_name
 from topograph.objective.engines import ENGINES, Mapped, Parameters, Placed
 from topograph.objective.jets import Buffers, Layer, chain_of, propagate
 from topograph.objective.model import functional, require_evaluation_mode, selected
@@ -44,7 +44,7 @@ def pinn_objective(
         raise unknown_name("derivatives", derivatives, DERIVATIVES)
     require_evaluation_mode(network)
     kept = copy.deepcopy(network)
-    deepxde = type(problem).__module__.startswith("deepxde.")
+    deepxde = any(c.__module__.startswith("deepxde.") for c in type(problem).__mro__)
     make = partial(_deepxde, problem) if deepxde else partial(_problem, problem, derivatives)
 
     def place(dtype: torch.dtype, device: torch.device, names: Sequence[str]) -> Placed:
@@ -71,6 +71,11 @@ def _problem(
     points = Points(*(torch.from_numpy(array).to(like) for array in problem.points()))
     terms = _terms(problem, model, points)
     layers = None if derivatives == "torch.func" else chain_of(model)
+    if derivatives == "jets" and layers is None:
+        raise TopographError(
+            "derivatives='jets' needs a chain of linear layers, each followed by at most one known "
+            "activation; this network is none: use 'auto' or 'torch.func'"
+        )
     if layers is None:
         return Placed(dict(center), terms, lambda v: partial(terms, v), Mapped(center, terms))
     jets = _Jets(problem, layers, points, center, fixed)
@@ -112,7 +117,9 @@ class _AtPoints:
     def coordinate(self, name: str) -> Tensor:
         return self._points[:, self._variables.index(name), None]
 
-    def _weights(self, direction: Mapping[str, float]) -> tuple[float, ...]:
+    def _weights(self, direction: Mapping[str, float], order: int) -> tuple[float, ...]:
+        if order not in (1, 2):
+            raise TopographError(f"order is {order}; allowed: 1 or 2; write a system of equations")
         unknown = [name for name in direction if name not in self._variables]
         if unknown:
             raise unknown_name("input", unknown[0], self._variables)
@@ -133,7 +140,7 @@ class _ForwardSolution(_AtPoints):
         return self._function(self._points)
 
     def along(self, *, order: int = 1, **direction: float) -> Tensor:
-        tangent = self._points.new_tensor(self._weights(direction)).expand_as(self._points)
+        tangent = self._points.new_tensor(self._weights(direction, order)).expand_as(self._points)
 
         def first(x: Tensor) -> Tensor:
             return jvp(self._function, (x,), (tangent,))[1]
@@ -157,7 +164,7 @@ class _Recorder(_AtPoints):
         return torch.zeros_like(self._points[:, :1])
 
     def along(self, *, order: int = 1, **direction: float) -> Tensor:
-        weights = self._weights(direction)
+        weights = self._weights(direction, order)
         self.requests[weights] = max(order, self.requests.get(weights, 1))
         return self.value
 
@@ -176,7 +183,7 @@ class _JetSolution(_AtPoints):
         self.value, self._found = value, found
 
     def along(self, *, order: int = 1, **direction: float) -> Tensor:
-        found = self._found[self._weights(direction)][order - 1]
+        found = self._found[self._weights(direction, order)][order - 1]
         assert found is not None
         return found
 
@@ -245,6 +252,11 @@ def _deepxde(data: Any, model: nn.Module, center: Parameters, fixed: Parameters)
     from topograph.problems.through_deepxde import deepxde_losses
 
     call, like = functional(model), next(iter(center.values()))
+    if like.device.type != "cpu":
+        raise TopographError(
+            f"a deepxde problem is evaluated on the CPU, where its conditions are; device is "
+            f"{str(like.device)!r}: use 'cpu', or write the problem for topograph"
+        )
 
     def terms(parameters: Parameters) -> dict[str, Tensor]:
         losses = deepxde_losses(data, partial(call, parameters), like)

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -89,7 +90,8 @@ def deepxde_losses(data: Any, network: Callable[[Any], Any], like: Any) -> dict[
     """
     import torch
 
-    deepxde = load_deepxde()
+    # The data's own module is loaded; loading it again at each point would set devices anew.
+    deepxde = sys.modules["deepxde"]
     graph = torch.is_grad_enabled()
     with torch.enable_grad():
         inputs = torch.as_tensor(data.train_x).to(like).requires_grad_()
