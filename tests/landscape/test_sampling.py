@@ -21,6 +21,9 @@ from topograph.landscape.grid import axis
 from topograph.landscape.sampling import interpolate, remeasured, sample
 from topograph.objective import engines
 from topograph.objective.objective import Objective
+from topograph.objective.pinn import pinn_objective
+from topograph.problems.convection import Convection
+from topograph.problems.through_deepxde import deepxde_data
 
 ENGINES = ("stacked", "in-place")
 
@@ -481,3 +484,36 @@ def test_a_model_in_float64_is_sampled_around_all_its_digits() -> None:
     objective = Objective.from_model(network, lambda outputs, _: outputs, data)
     found = sample(objective, axes(FIRST), points=3, dtype="float64")
     assert found["loss"].sel(alpha_1=0).item() == 1 / 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_points_side_by_side_in_place_have_the_bits_of_points_one_by_one(dtype: str) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)
+    ).eval()
+    data = (torch.randn(5, 1, 8, 8), torch.arange(5) % 3)
+    objective = Objective.from_model(network, F.cross_entropy, data)
+    directions, before = random_directions(objective, 2), torch.get_num_threads()
+    found = {}
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found[threads] = sample(objective, directions, points=5, dtype=dtype, engine="in-place")
+            assert found[threads].attrs["tile"] == threads
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for threads in (2, 3):
+        xr.testing.assert_identical(found[threads]["loss"], found[1]["loss"])
+
+
+def test_a_deepxde_problem_is_never_evaluated_side_by_side() -> None:
+    data = deepxde_data(Convection(1.0))
+    objective = pinn_objective(data, nn.Sequential(nn.Linear(2, 1)).eval())
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert sample(objective, random_directions(objective, 1), points=3).attrs["tile"] == 1
+    finally:
+        torch.set_num_threads(before)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
@@ -15,10 +16,13 @@ from topograph.objective.vectors import flatten_each, unflatten
 
 Parameters = Mapping[str, Tensor]
 Terms = Callable[[Parameters], dict[str, Tensor]]
+Evaluate = Callable[[], dict[str, Tensor]]
 ENGINES = ("stacked", "in-place")
 # Numbers that a tile holds: enough to fill the cores, few enough to stay in the cache.
 TILE_NUMBERS = {"cpu": 2**20, "cuda": 2**26}
 MOST_POINTS = {"cpu": 64, "cuda": 4096}
+# Points that run side by side in place: each needs the memory of a forward pass.
+MOST_WORKERS = 4
 
 
 @contextmanager
@@ -53,13 +57,15 @@ class Placed(NamedTuple):
 
     ``terms`` maps one parameter point to the loss and the metrics, differentiable. ``bind`` takes
     views of parameters and returns a function that evaluates whatever they hold. ``batched`` is
-    None where many points at once are impossible.
+    None where many points at once are impossible, ``concurrent`` False where threads may not
+    evaluate it side by side.
     """
 
     center: dict[str, Tensor]
     terms: Terms
-    bind: Callable[[Parameters], Callable[[], dict[str, Tensor]]]
+    bind: Callable[[Parameters], Evaluate]
     batched: Batched | None
+    concurrent: bool = True
 
 
 class Mapped:
@@ -91,23 +97,24 @@ class Engine(NamedTuple):
 
 
 def default_tile(placed: Placed, engine: str) -> int:
-    """Return how many points an engine evaluates per pass, a power of two."""
-    if engine == "in-place" or placed.batched is None:
-        return 1
+    """Return how many points an engine evaluates per pass, stacked or side by side."""
     device = next(iter(placed.center.values())).device.type
+    if engine == "in-place" or placed.batched is None:
+        several = device == "cpu" and placed.concurrent
+        return min(torch.get_num_threads(), MOST_WORKERS) if several else 1
     fitting = max(1, TILE_NUMBERS[device] // placed.batched.footprint)
     return min(2 ** (fitting.bit_length() - 1), MOST_POINTS[device])
 
 
 def make_engine(placed: Placed, engine: str, tile: int) -> Engine:
-    """Return an engine by name; ``in-place`` has tiles of one point.
+    """Return an engine by name, for tiles of a number of points.
 
     Raises TopographError for another name, or where many points at once are impossible.
     """
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     if engine == "in-place":
-        return _in_place(placed)
+        return _in_place(placed, tile)
     if placed.batched is None:
         raise TopographError("engine 'stacked' cannot evaluate this objective; allowed: in-place")
     return _stacked(placed, placed.batched, tile)
@@ -119,24 +126,59 @@ def _stacked(placed: Placed, batched: Batched, tile: int) -> Engine:
     return Engine(buffer, batched.lift, lambda: batched.evaluate(buffer))
 
 
-def _in_place(placed: Placed) -> Engine:
-    """Evaluate the model on views of one flat buffer, convolution weights channels last."""
+def _in_place(placed: Placed, tile: int) -> Engine:
+    """Evaluate the model on views of a flat buffer, convolution weights channels last.
+
+    A tile of several points has a row, a copy of the model and a thread for each: cores share
+    nothing but memory, which takes less time than sharing each operation.
+    """
 
     def lift(vectors: Parameters) -> Tensor:
         return flatten_each({k: _channels_last(vectors[k]) for k in placed.center})
 
-    buffer = lift({name: value[None] for name, value in placed.center.items()})
+    single = lift({name: value[None] for name, value in placed.center.items()})
+    buffer = single.expand(tile, -1).clone()
+    evaluations = [placed.bind(_views(row, placed.center)) for row in buffer]
+    if buffer.is_cuda:
+        evaluations = [_graphed(evaluate, buffer.device) for evaluate in evaluations]
+    if tile == 1:
+        return Engine(buffer, lift, lambda: {k: v[None] for k, v in evaluations[0]().items()})
+    return Engine(buffer, lift, _side_by_side(evaluations))
+
+
+def _views(row: Tensor, center: Parameters) -> dict[str, Tensor]:
+    parts = row.split([value.numel() for value in center.values()])
     views = {}
-    parts = buffer[0].split([value.numel() for value in placed.center.values()])
-    for (name, value), part in zip(placed.center.items(), parts, strict=True):
+    for (name, value), part in zip(center.items(), parts, strict=True):
         views[name] = part.view(value.shape)
         if value.ndim == 4:
             out, inner, *kernel = value.shape
             views[name] = part.view(out, *kernel, inner).permute(0, 3, 1, 2)
-    evaluate = placed.bind(views)
-    if buffer.is_cuda:
-        evaluate = _graphed(evaluate, buffer.device)
-    return Engine(buffer, lift, lambda: {k: v[None] for k, v in evaluate().items()})
+    return views
+
+
+def _side_by_side(evaluations: Sequence[Evaluate]) -> Evaluate:
+    """Return one evaluation that runs each of several on a thread of its own."""
+    pool = ThreadPoolExecutor(len(evaluations))
+    dtype = torch.get_autocast_dtype("cpu")
+
+    def run() -> dict[str, Tensor]:
+        threads = torch.get_num_threads()
+        autocast = torch.is_autocast_enabled("cpu")
+
+        def one(evaluate: Evaluate) -> dict[str, Tensor]:
+            # Each thread has modes of its own.
+            torch.set_num_threads(max(1, threads // len(evaluations)))
+            with torch.no_grad(), torch.autocast("cpu", dtype=dtype, enabled=autocast):
+                return evaluate()
+
+        try:
+            found = list(pool.map(one, evaluations))
+        finally:
+            torch.set_num_threads(threads)
+        return {name: torch.stack([terms[name] for terms in found]) for name in found[0]}
+
+    return run
 
 
 def _channels_last(vectors: Tensor) -> Tensor:

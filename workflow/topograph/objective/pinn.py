@@ -262,4 +262,5 @@ def _deepxde(data: Any, model: nn.Module, center: Parameters, fixed: Parameters)
         losses = deepxde_losses(data, partial(call, parameters), like)
         return _sum(losses)
 
-    return Placed(dict(center), terms, lambda views: partial(terms, views), None)
+    # DeepXDE keeps derivatives in a cache that all threads share.
+    return Placed(dict(center), terms, lambda views: partial(terms, views), None, concurrent=False)
