@@ -194,3 +194,22 @@ def test_jets_cannot_be_forced_on_a_network_that_is_no_chain_nor_a_third_order()
         pinn_objective(Convection(1.0), convolution, derivatives="jets").at()
     with pytest.raises(TopographError, match="order is 3; allowed: 1 or 2"):
         pinn_objective(Third(), MLP(2, 1, width=3, depth=1).eval()).at()
+
+
+@pytest.mark.parametrize("derivatives", ["jets", "torch.func"])
+def test_points_in_place_do_not_disturb_each_other_on_several_threads(derivatives: str) -> None:
+    torch.manual_seed(0)
+    network = MLP(2, 1, width=30, depth=3).eval()
+    objective = pinn_objective(Convection(3.0), network, derivatives=derivatives)
+    generator = torch.Generator().manual_seed(1)
+    points = {
+        n: v + 0.5 * torch.randn((40, *v.shape), generator=generator, dtype=torch.float64)
+        for n, v in objective.center.items()
+    }
+    before, expected = torch.get_num_threads(), objective.evaluate(points, engine="stacked")
+    try:
+        torch.set_num_threads(4)
+        found = objective.evaluate(points, engine="in-place")
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=0)

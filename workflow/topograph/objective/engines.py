@@ -1,4 +1,4 @@
-"""Two engines: a tile of parameter points in one pass, or one point at a time in place."""
+"""Two engines: a tile of parameter points in one pass, or each point in place."""
 
 from __future__ import annotations
 

@@ -77,9 +77,12 @@ def _problem(
             "activation; this network is none: use 'auto' or 'torch.func'"
         )
     if layers is None:
-        return Placed(dict(center), terms, lambda v: partial(terms, v), Mapped(center, terms))
-    jets = _Jets(problem, layers, points, center, fixed)
-    return Placed(dict(center), terms, lambda views: partial(jets.at, views), jets)
+        mapped = Mapped(center, terms)
+        # Each evaluation swaps the parameters of the one network that there is.
+        return Placed(dict(center), terms, lambda v: partial(terms, v), mapped, concurrent=False)
+    jets = partial(_Jets, problem, layers, points, center, fixed)
+    # Every thread writes into buffers of its own.
+    return Placed(dict(center), terms, lambda views: partial(jets().at, views), jets())
 
 
 def _sum(parts: dict[str, Tensor]) -> dict[str, Tensor]:
