@@ -49,7 +49,22 @@ class _Lacks:
         return lacking
 
 
-class Landscaper(_Lacks):
+class _PowerIteration(_Lacks):
+    """What PyHessian and Landscaper's port of it share; ``_hessian`` makes either."""
+
+    def eigenpairs(
+        self, problem: Problem, k: int, which: str = "magnitude"
+    ) -> tuple[np.ndarray, Tensor]:
+        """Call ``eigenvalues`` with its defaults."""
+        return _power_iteration(self._hessian(problem), problem, k, which)
+
+    def density(self, problem: Problem, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Call ``density`` with its defaults."""
+        torch.manual_seed(seed)
+        return _density(*self._hessian(problem).density())
+
+
+class Landscaper(_PowerIteration):
     """Landscaper 1.3.1: n-D grids along given directions, a port of PyHessian."""
 
     name = "landscaper"
@@ -94,46 +109,24 @@ class Landscaper(_Lacks):
         _, vectors = self.eigenpairs(problem, 2)
         return self.grid(problem, vectors, points, distance)
 
-    def eigenpairs(
-        self, problem: Problem, k: int, which: str = "magnitude"
-    ) -> tuple[np.ndarray, Tensor]:
-        """Call ``PyHessian.eigenvalues`` with its defaults."""
-        return _power_iteration(self._hessian(problem), problem, k, which)
-
     def trace(self, problem: Problem, seed: int) -> tuple[float, float | None]:
         """Call ``PyHessian.trace`` with its defaults."""
         torch.manual_seed(seed)
         return float(self._hessian(problem).trace()), None
 
-    def density(self, problem: Problem, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Call ``PyHessian.density`` with its defaults."""
-        torch.manual_seed(seed)
-        return _density(*self._hessian(problem).density())
-
     def _hessian(self, problem: Problem) -> LandscaperHessian:
         return LandscaperHessian(problem.model, problem.loss, problem.batches, "cpu")
 
 
-class PyHessian(_Lacks):
+class PyHessian(_PowerIteration):
     """PyHessian 0.1: eigenvalues, trace and density."""
 
     name = "pyhessian"
-
-    def eigenpairs(
-        self, problem: Problem, k: int, which: str = "magnitude"
-    ) -> tuple[np.ndarray, Tensor]:
-        """Call ``hessian.eigenvalues`` with its defaults."""
-        return _power_iteration(self._hessian(problem), problem, k, which)
 
     def trace(self, problem: Problem, seed: int) -> tuple[float, float | None]:
         """Return the mean of what ``hessian.trace`` returns, as its tutorial does."""
         torch.manual_seed(seed)
         return float(np.mean(self._hessian(problem).trace())), None
-
-    def density(self, problem: Problem, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Call ``hessian.density`` with its defaults."""
-        torch.manual_seed(seed)
-        return _density(*self._hessian(problem).density())
 
     def _hessian(self, problem: Problem) -> hessian:
         # A model used twice keeps the gradient that the constructor left in it.

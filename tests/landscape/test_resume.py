@@ -328,14 +328,16 @@ def test_a_shard_without_points_of_its_own_is_no_mistake(tmp_path: Path) -> None
 
 def test_a_metric_added_later_is_another_landscape(tmp_path: Path) -> None:
     path = tmp_path / "landscape.nc"
-    whole(path=path)
     network = nn.Linear(3, 2).eval()
     data = (torch.randn(5, 3), torch.arange(5) % 2)
     plain, more = (
         Objective.from_model(network, F.cross_entropy, data, metrics=metrics)
         for metrics in (None, {"size": lambda outputs, _: outputs.square().mean()})
     )
-    assert plain.digest != more.digest
+    directions = random_directions(plain, 1)
+    sample(plain, directions, points=3, path=path)
+    with pytest.raises(TopographError, match="holds another landscape"):
+        sample(more, directions, points=3, path=path)
 
 
 def test_shards_follow_the_one_that_ran_out_of_memory(
