@@ -120,14 +120,14 @@ def unet() -> Subject:
     """Return the default UNet, 8 slices of 112 x 128 and about 121k parameters, in 2-D."""
     torch.manual_seed(0)
     data = (torch.randn(8, 1, 112, 128), torch.randint(0, 3, (8, 112, 128)))
-    return _supervised("unet", UNet(1, 3, width=8), data, own=21, small=5, rival=21, plane=21)
+    return _supervised("unet", UNet(1, 3, width=8), data, own=41, small=9, rival=21, plane=21)
 
 
 def resnet() -> Subject:
     """Return ResNet-20 on 64 images of 3 x 32 x 32, in 2-D."""
     torch.manual_seed(0)
     data = (torch.randn(64, 3, 32, 32), torch.arange(64) % 10)
-    return _supervised("resnet20", ResNet(depth=20), data, own=21, small=5, rival=21, plane=21)
+    return _supervised("resnet20", ResNet(depth=20), data, own=41, small=9, rival=21, plane=21)
 
 
 def _supervised(

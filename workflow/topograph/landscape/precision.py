@@ -13,7 +13,7 @@ MOST_VERTICES, FEWEST_VERTICES = 64, 4
 
 def random_vertices(count: int) -> np.ndarray:
     """Return a sample of a landscape's vertices, the same at every call."""
-    wanted = min(count, MOST_VERTICES, max(FEWEST_VERTICES, count // 100))
+    wanted = min(count, MOST_VERTICES, max(FEWEST_VERTICES, count // 500))
     return np.random.default_rng(0).choice(count, wanted, replace=False)
 
 

@@ -80,7 +80,8 @@ def fused(network: nn.Module, example: Tensor) -> nn.Module:
             return network
         graph.graph.lint()
         graph.recompile()
-        expected, found = network(example), graph(example)
+        with torch.no_grad(), torch.autocast(example.device.type, enabled=False):
+            expected, found = network(example), graph(example)
         error = (found - expected).abs().max()
     # Tracing runs the user's own forward on proxies: whatever that raises means "cannot".
     except Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -54,16 +54,15 @@ class OnBatches(NamedTuple):
         decayed = [k for k, v in self.network.named_parameters() if v.requires_grad]
 
         call = functional(network)
+        quick = cache(lambda: fused(network, batches[0][0][:2]))
 
         def terms(parameters: Parameters) -> dict[str, Tensor]:
             found = means.of(partial(call, parameters))
             return self._with_decay(found, {**fixed, **parameters}, decayed)
 
         def bind(views: Parameters) -> Callable[[], dict[str, Tensor]]:
-            bound = _bound(network, views)
-            own = dict(bound.named_parameters())
-            quick = fused(bound, batches[0][0][:2])
-            return lambda: self._with_decay(means.of(quick), own, decayed)
+            bound, every = _bound(quick(), views), {**fixed, **views}
+            return lambda: self._with_decay(means.of(bound), every, decayed)
 
         layers = None if self.weight_decay else chain_of(network)
         if layers is None or any(inputs.ndim != 2 for inputs, _ in batches):
