@@ -107,6 +107,38 @@ def test_a_network_that_cannot_be_fused_is_left_as_it_is(make: object) -> None:
     assert fused(network, torch.randn(2, 2, 5, 5)) is network
 
 
+class Residual(nn.Module):
+    """A sum whose other summand is read again later, as it is or as a view, or is not."""
+
+    def __init__(self, again: str) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(2))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(4) for _ in range(2))
+        self.again = again
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = F.relu(self.norms[0](self.convs[0](x)))
+        view = first[:, ::2] if self.again == "view" else None
+        found = F.relu(self.norms[1](self.convs[1](first)) + first)
+        if view is not None:
+            return found[:, ::2] + view
+        return torch.cat([found, first], 1) if self.again == "as it is" else found
+
+
+@pytest.mark.parametrize(
+    ("again", "overwritten"), [("never", [True]), ("as it is", [False]), ("view", [False])]
+)
+def test_a_summand_is_overwritten_only_where_nothing_reads_it_again(
+    again: str, overwritten: list[bool]
+) -> None:
+    network = trained(Residual(again))
+    images = torch.randn(3, 4, 16, 16)
+    quick = fused(network, images)
+    assert [n.args[2] for n in quick.graph.nodes if len(n.args) == 3] == overwritten
+    for _ in range(2):
+        torch.testing.assert_close(quick(images), network(images), rtol=1e-4, atol=1e-4)
+
+
 def test_fused_landscapes_move_norms_convolutions_and_shared_layers_alike() -> None:
     torch.manual_seed(0)
     network = trained(ResNet(8))

@@ -24,29 +24,34 @@ class _Fused(nn.Module):
         super().__init__()
         self.convolution, self.norm, self.rectified = convolution, norm, rectified
 
-    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, other: Tensor | None = None, overwrite: bool = False) -> Tensor:
         conv: Any = self.convolution
         weight, bias = conv.weight, conv.bias
         if self.norm is not None:
             weight, bias = _folded(conv, self.norm)
         if _has_kernel(conv, x):
-            return self._kernel(x, weight, bias, other)
+            return self._kernel(x, weight, bias, other, overwrite)
         found = conv._conv_forward(x, weight, bias)
         if other is not None:
             found = found.add_(other) if found.shape == other.shape else found + other
         return found.relu_() if self.rectified else found
 
-    def _kernel(self, x: Tensor, weight: Tensor, bias: Tensor, other: Tensor | None) -> Tensor:
+    def _kernel(
+        self, x: Tensor, weight: Tensor, bias: Tensor, other: Tensor | None, overwrite: bool
+    ) -> Tensor:
         """Call the oneDNN kernels that torch's own compiler uses: the rest costs no pass."""
         conv: Any = self.convolution
-        kernel = torch.ops.mkldnn._convolution_pointwise
+        kernels = torch.ops.mkldnn
         shape = (conv.padding, conv.stride, conv.dilation, conv.groups)
         after = "relu" if self.rectified else "none"
         if other is None:
-            return kernel(x, weight, bias, *shape, after, [], "")
+            return kernels._convolution_pointwise(x, weight, bias, *shape, after, [], "")
         other = other.contiguous(memory_format=torch.channels_last)
-        last = "relu" if self.rectified else None
-        return kernel.binary(x, other, weight, bias, *shape, "add", 1.0, last, [], "")
+        added = ("add", 1.0, "relu" if self.rectified else None, [], "")
+        if overwrite:
+            in_place = kernels._convolution_pointwise_.binary
+            return in_place(other, x, weight, bias, *shape, *added)
+        return kernels._convolution_pointwise.binary(x, other, weight, bias, *shape, *added)
 
 
 def _folded(conv: Any, norm: Any) -> tuple[Tensor, Tensor]:
@@ -111,7 +116,9 @@ def _fuse_all(graph: fx.GraphModule) -> int:
         convolution = modules[str(node.target)]
         graph.add_submodule(name, _Fused(convolution, pattern.norm, pattern.rectified))
         with graph.graph.inserting_after(pattern.nodes[-1]):
-            inputs = (node.args[0],) if pattern.other is None else (node.args[0], pattern.other)
+            inputs = (node.args[0],)
+            if pattern.other is not None:
+                inputs += (pattern.other, _is_last(pattern, graph))
             new = graph.graph.call_module(name, inputs)
         pattern.nodes[-1].replace_all_uses_with(new)
         for old in reversed(pattern.nodes):
@@ -149,6 +156,21 @@ def _other_summand(node: fx.Node, one: fx.Node) -> fx.Node | None:
         return None
     others = [arg for arg in node.args if arg is not one]
     return others[0] if len(others) == 1 and isinstance(others[0], fx.Node) else None
+
+
+def _is_last(pattern: _Pattern, graph: fx.GraphModule) -> bool:
+    """Return whether nothing reads the other summand later, so that its memory may be reused.
+
+    It must be a fused output, which is nobody's view, and its other readers fused: they make none.
+    """
+
+    def is_fused(node: fx.Node) -> bool:
+        return node.op == "call_module" and type(graph.get_submodule(str(node.target))) is _Fused
+
+    assert pattern.other is not None
+    readers = [user for user in pattern.other.users if user not in pattern.nodes]
+    earlier = all(is_fused(user) and user < pattern.nodes[0] for user in readers)
+    return is_fused(pattern.other) and earlier
 
 
 def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
