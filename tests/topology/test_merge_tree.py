@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from topograph.foundation.errors import TopographError
-from topograph.topology.connectivity import LATTICES, lattice_offsets
+from topograph.topology.connectivity import (
+    LATTICES,
+    lattice_offsets,
+    mutual_knn_neighbours,
+)
 from topograph.topology.merge_tree import MergeTree, merge_tree
 from topograph.topology.persistence import persistence
 
@@ -268,6 +272,39 @@ def test_axis_order_of_a_grid_that_is_not_square(name: str) -> None:
     assert merge_tree(ends, name).minima.tolist() == [4, 5]
 
 
+@quick
+@given(plateaued, st.sampled_from(LATTICES), st.integers(0, 2**16))
+def test_basins_are_those_of_steepest_descent(field: np.ndarray, name: str, seed: int) -> None:
+    field = field + np.random.default_rng(seed).random(field.shape)
+    tree, flat = merge_tree(field, name), field.ravel()
+    down = np.arange(flat.size)
+    for one, other in lattice_edges(name, field.shape):
+        if flat[other] < flat[down[one]]:
+            down[one] = other
+    for _ in range(flat.size):
+        down = down[down]
+    np.testing.assert_array_equal(tree.arc_vertex[tree.vertex_basin], down)
+
+
+def test_a_plateau_drains_through_its_nearest_way_down() -> None:
+    tree = merge_tree([0.0, 4, 4, 4, 4, 4, 1, 9, np.nan])
+    assert tree.arc_vertex[tree.vertex_basin[:-1]].tolist() == [0, 0, 0, 0, 6, 6, 6, 6]
+    assert tree.vertex_basin[-1] == -1
+    assert tree.simplify(10).vertex_basin.tolist() == [0] * 8 + [-1]
+
+
+def test_mutual_neighbours_by_name_are_a_graph_with_its_k_in_the_name() -> None:
+    field = np.random.default_rng(0).random((6, 6, 6))
+    tree = merge_tree(field, "mutual-knn", seed=3)
+    assert tree.connectivity == "mutual-knn, k = 12"
+    _, _, starts, steps = mutual_knn_neighbours(field.shape, 12, 3)
+    edges = np.column_stack([np.repeat(np.arange(216), np.diff(starts)), steps])
+    assert pairs_of(tree) == pairs_of(merge_tree(field, edges))
+    assert merge_tree(field, "mutual-knn", k=11).connectivity == "mutual-knn, k = 11"
+    counts = [merge_tree(field, name).minima.size for name in ("axis", "moore")]
+    assert counts[0] >= tree.minima.size >= counts[1]
+
+
 def test_nan_and_infinity_are_masked_and_counted() -> None:
     field = np.array([[0, np.nan, 1], [2, np.inf, 3], [4, -np.inf, 5]])
     tree = merge_tree(field)
@@ -281,7 +318,7 @@ def test_forest_from_an_edge_list() -> None:
     tree = merge_tree([0.0, 3, 1, 5, 4], [[0, 1], [1, 2], [3, 4]])
     assert pairs_of(tree) == [(0, np.inf), (1, 3), (4, np.inf)]
     assert tree.pairs["death_vertex"].tolist() == [-1, -1, 1]
-    assert np.count_nonzero(tree.arc_parent < 0) == 2
+    assert tree.components == 2
 
 
 def test_one_vertex() -> None:
@@ -299,13 +336,18 @@ def test_one_vertex() -> None:
         ([], "axis", r"shape \(0,\)"),
         (np.zeros((3, 0)), "axis", r"shape \(3, 0\)"),
         (1.0, "axis", r"shape \(\)"),
-        ([1, 2], "mutual-knn", "unknown connectivity 'mutual-knn'"),
+        ([1, 2], "mutual-kn", r"'mutual-kn' \(did you mean 'mutual-knn'\?\)"),
         ([1, 2], [[0, 2]], r"edge 0 joins vertices \[0, 2\]"),
     ],
 )
 def test_mistakes_are_named(values: object, connectivity: object, message: str) -> None:
     with pytest.raises(TopographError, match=message):
         merge_tree(values, connectivity)
+
+
+def test_a_number_of_neighbours_needs_a_use() -> None:
+    with pytest.raises(TopographError, match="neighbours of 'mutual-knn' alone"):
+        merge_tree([1, 2], k=4)
 
 
 def test_input_is_not_changed() -> None:

@@ -98,6 +98,30 @@ def test_ten_thousand_nested_minima() -> None:
     assert len(shape.marks()) == shape.is_basin.size
 
 
+@quick
+@given(fields, thresholds)
+def test_steps_are_as_wide_as_the_count_at_every_level(field, threshold) -> None:
+    tree = merge_tree(field).simplify(threshold)
+    shape = profile(tree)
+    assert [len(steps) for steps in shape.steps] == [2 * len(p) - 2 for p in shape.polygons]
+    starts = tree.values[tree.arc_vertex]
+    ends = np.where(tree.arc_parent >= 0, starts[tree.arc_parent], np.inf)
+    finite = field[np.isfinite(field)]
+    for level in np.arange(finite.min() + 0.5, finite.max(), 1):
+        live = np.flatnonzero((starts <= level) & (level < ends))
+        widths = [width_across(shape.steps[arc], level) for arc in live]
+        assert sum(widths) == pytest.approx(np.count_nonzero(finite <= level))
+
+
+def width_across(outline: np.ndarray, level: float) -> float:
+    """Width at a level that no point of the outline lies on; full above a component's maximum."""
+    y = outline[:, 1]
+    if level > y.max():
+        return np.ptp(outline[:, 0])
+    crossed = outline[:-1][(y[:-1] < level) != (y[1:] < level)]
+    return crossed[:, 0].max() - crossed[:, 0].min()
+
+
 def test_one_vertex_is_a_basin_of_width_one() -> None:
     shape = profile(merge_tree([3.0]))
     assert shape.spans.tolist() == [[0, 1]]
@@ -136,7 +160,7 @@ def test_table_at_full_resolution_is_the_polygons() -> None:
     field = np.random.default_rng(1).random((6, 7))
     shape = profile(merge_tree(field))
     table = shape.table(resolution=10**9)
-    assert list(table.columns) == ["arc", "kind", "point", "x", "y", "mean_loss"]
+    assert list(table.columns) == ["arc", "branch", "kind", "point", "x", "y", "mean_loss"]
     np.testing.assert_array_equal(table[["x", "y"]].to_numpy(), np.concatenate(shape.polygons))
     first = table[table["point"] == 0]
     assert (first["kind"] == "basin").tolist() == shape.is_basin.tolist()
@@ -151,7 +175,8 @@ def test_resolution_must_be_a_positive_integer(resolution: float) -> None:
 
 def test_tree_lines_join_stems_at_saddles() -> None:
     shape = profile(merge_tree([0.0, 1, 5, 2, 6], "axis"))
-    lines = shape.tree_lines().to_numpy().tolist()
+    lines = shape.tree_lines()[["x0", "y0", "x1", "y1"]].to_numpy().tolist()
+    assert shape.tree_lines()["branch"].tolist() == [0, 3, 0, 0, 3]
     stems = [[2, 0, 2, 5], [3.5, 2, 3.5, 5], [2.5, 5, 2.5, 6]]
     assert lines == [*stems, [2, 5, 2.5, 5], [3.5, 5, 2.5, 5]]
     marks = shape.marks()

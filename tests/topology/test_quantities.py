@@ -30,13 +30,19 @@ def test_three_wells_by_hand() -> None:
             "mean_persistence_with_global": 10 / 3,
             "total_persistence_with_global": 10,
             "max_persistence": 3,
+            "persistence_entropy": math.log(5) - 0.4 * math.log(2) - 0.6 * math.log(3),
             "smad": 8 / 3,
             "smad_normalized": 8 / 15,
+            "smad_weighted": (3 * 0.4 + 2 * 0.4 + 3 * 0.2) / 3,
+            "volume_global_basin": 0.4,
+            "volume_largest_basin": 0.4,
             "loss_minimum": 0,
             "loss_maximum": 5,
             "loss_range": 5,
             "width_slope": math.nan,
             "volume_below_10": 0.2,
+            "volume_below_25": 0.4,
+            "volume_below_50": 0.6,
         },
         nan_ok=True,
     )
@@ -47,17 +53,6 @@ def test_superlevel_mirrors_the_sublevel_numbers() -> None:
     below = quantities(merge_tree(THREE_WELLS))
     ends = {"loss_minimum": -5, "loss_maximum": 0}
     assert above == pytest.approx(below | ends, nan_ok=True)
-
-
-@pytest.mark.parametrize(("n", "tolerance"), [(2, 0.05), (3, 0.02)])
-def test_width_slope_of_a_quadratic_is_one(n: int, tolerance: float) -> None:
-    found = quantities(merge_tree(3 + radius_squared(n)))["width_slope"]
-    assert found == pytest.approx(1, abs=tolerance)
-
-
-def test_width_slope_of_a_cone_is_two() -> None:
-    found = quantities(merge_tree(np.sqrt(radius_squared(2, points=161))))["width_slope"]
-    assert found == pytest.approx(2, abs=0.1)
 
 
 def test_one_funnel_has_no_finite_pair() -> None:
@@ -79,3 +74,12 @@ def test_components_and_graphs() -> None:
     found = quantities(merge_tree(np.arange(40.0), [[0, 1], [2, 3]]))
     assert found["components"] == 38
     assert math.isnan(found["width_slope"])
+
+
+def test_smad_weights_are_the_volumes_of_steepest_descent() -> None:
+    # Wells at 0 and 6 of 1 and 3: from the top at 4 the steeper way is to the left.
+    tree = merge_tree([1.0, 2, 4, 7, 9, 8, 3, 4, 5])
+    assert tree.vertex_basin.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+    found = quantities(tree)
+    assert found["smad_weighted"] == pytest.approx((8 * 5 / 9 + 6 * 4 / 9) / 2)
+    assert found["volume_global_basin"] == found["volume_largest_basin"] == pytest.approx(5 / 9)

@@ -169,7 +169,7 @@ class Landscape(Strict):
     objective: Literal["data", "regularised"] = "data"
     batch_norm: Literal["centre", "recalibrated"] = "centre"
     dtype: Literal["float32", "float64", "bfloat16", "tf32"] = "float32"
-    connectivity: Literal["freudenthal", "axis", "moore"] = "freudenthal"
+    connectivity: Literal["freudenthal", "axis", "moore", "mutual-knn"] = "freudenthal"
     seed: Annotated[int, Field(ge=0)] = 0
 
 

@@ -47,7 +47,8 @@ class _Fused(nn.Module):
         if other is None:
             return kernels._convolution_pointwise(x, weight, bias, *shape, after, [], "")
         other = other.contiguous(memory_format=torch.channels_last)
-        added = ("add", 1.0, "relu" if self.rectified else None, [], "")
+        last = "relu" if self.rectified else None
+        added: tuple[Any, ...] = ("add", 1.0, last, [], "")
         if overwrite:
             in_place = kernels._convolution_pointwise_.binary
             return in_place(other, x, weight, bias, *shape, *added)
@@ -116,7 +117,7 @@ def _fuse_all(graph: fx.GraphModule) -> int:
         convolution = modules[str(node.target)]
         graph.add_submodule(name, _Fused(convolution, pattern.norm, pattern.rectified))
         with graph.graph.inserting_after(pattern.nodes[-1]):
-            inputs = (node.args[0],)
+            inputs: tuple[Any, ...] = (node.args[0],)
             if pattern.other is not None:
                 inputs += (pattern.other, _is_last(pattern, graph))
             new = graph.graph.call_module(name, inputs)

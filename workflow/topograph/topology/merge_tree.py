@@ -16,6 +16,7 @@ from topograph.topology.connectivity import (
     edge_neighbours,
     float_field,
     lattice_neighbours,
+    mutual_knn_neighbours,
 )
 
 
@@ -29,13 +30,15 @@ class MergeTree:
 
     values        (N,) float64 in C order, NaN and infinity as received
     shape         shape of the values received
-    connectivity  lattice name, or "edges"
+    connectivity  lattice name, "mutual-knn, k = 8" or the like, or "edges"
     superlevel    whether the components of {f >= level} are followed
     arc_vertex    (A,) vertex at which the arc starts: a minimum or a saddle
     arc_parent    (A,) arc that continues this one above its upper saddle, -1 for a last arc
     arc_branch    (A,) arc of the lowest minimum below, by the elder rule (ties: lower index)
     vertex_arc    (N,) arc on which the vertex lies, -1 where masked; a minimum or saddle lies on
                   the arc that starts at it, a root on the last arc, so arc sizes sum to N - masked
+    vertex_basin  (N,) arc of the minimum that steepest descent over the neighbours reaches, ties
+                  by index, from a plateau through its nearest way down; -1 where masked
     """
 
     values: NDArray[np.float64]
@@ -46,6 +49,7 @@ class MergeTree:
     arc_parent: NDArray[np.int64]
     arc_branch: NDArray[np.int64]
     vertex_arc: NDArray[np.int64]
+    vertex_basin: NDArray[np.int64]
 
     @property
     def heights(self) -> NDArray[np.float64]:
@@ -56,6 +60,11 @@ class MergeTree:
     def masked(self) -> int:
         """The number of vertices left out because their value is NaN or infinite."""
         return int(np.count_nonzero(self.vertex_arc < 0))
+
+    @property
+    def components(self) -> int:
+        """The number of trees: of pieces into which the finite vertices fall."""
+        return int(np.count_nonzero(self.arc_parent < 0))
 
     @property
     def is_leaf(self) -> NDArray[np.bool_]:
@@ -133,31 +142,42 @@ def merge_tree(
     connectivity: str | ArrayLike = "freudenthal",
     *,
     superlevel: bool = False,
+    k: int | None = None,
+    seed: int = 0,
 ) -> MergeTree:
     """Return the merge tree of the sublevel sets {f <= level} of values on a lattice or graph.
 
     `values` has any shape, in units of the loss; `connectivity` is "freudenthal", "axis", "moore",
-    or an (E, 2) array of edges between C-order vertex numbers. NaN and infinite vertices are
-    masked. A connected plateau acts as one vertex, so it is at most one minimum or saddle, and no
-    pair has persistence 0. `superlevel` follows {f >= level} instead. Raises TopographError for
-    complex, empty or all-masked values, an unknown name, and edges out of range.
+    "mutual-knn" (`k` nearest neighbours, 4 for each axis unless given, drawn by `seed` among
+    equally near ones), or an (E, 2) array of edges between C-order vertex numbers. NaN and infinite
+    vertices are masked; a graph of several components gives a forest. A connected plateau acts as
+    one vertex, so it is at most one minimum or saddle, and no pair has persistence 0. `superlevel`
+    follows {f >= level} instead. Raises TopographError for complex, empty or all-masked values, an
+    unknown name, edges out of range, and a `k` that is no count or has no use.
     Source: Carr, Snoeyink and Axen (2003), join tree; profiles paper, arXiv 2411.12136.
     """
     field = float_field(values)
-    neighbours, name = _neighbours(connectivity, field.shape)
+    neighbours, name = _neighbours(connectivity, field.shape, k, seed)
     flat = field.ravel()
     finite = np.flatnonzero(np.isfinite(flat))
     heights = np.full(neighbours.size, np.nan)
     heights[neighbours.positions[finite]] = -flat[finite] if superlevel else flat[finite]
     occupied = neighbours.positions[finite]
     order = occupied[np.argsort(heights[occupied], kind="stable")]
-    slot, parent, branch, slot_arc = _sweep(heights, order, neighbours.starts, neighbours.steps)
+    slot, parent, branch, *by_slot = _sweep(heights, order, neighbours.starts, neighbours.steps)
     vertex = np.searchsorted(neighbours.positions, slot)
-    vertex_arc = slot_arc[neighbours.positions]
-    return MergeTree(flat, field.shape, name, superlevel, vertex, parent, branch, vertex_arc)
+    by_vertex = [found[neighbours.positions] for found in by_slot]
+    return MergeTree(flat, field.shape, name, superlevel, vertex, parent, branch, *by_vertex)
 
 
-def _neighbours(connectivity: str | ArrayLike, shape: tuple[int, ...]) -> tuple[Neighbours, str]:
+def _neighbours(
+    connectivity: str | ArrayLike, shape: tuple[int, ...], k: int | None, seed: int
+) -> tuple[Neighbours, str]:
+    if isinstance(connectivity, str) and connectivity == "mutual-knn":
+        k = 4 * len(shape) if k is None else k
+        return mutual_knn_neighbours(shape, k, seed), f"mutual-knn, k = {k}"
+    if k is not None:
+        raise TopographError(f"k is {k!r}; it counts the neighbours of 'mutual-knn' alone")
     if isinstance(connectivity, str):
         return lattice_neighbours(connectivity, shape), connectivity
     return edge_neighbours(connectivity, int(np.prod(shape))), "edges"
@@ -178,27 +198,36 @@ def _restrict(tree: MergeTree, survives: NDArray[np.bool_], kept: NDArray[np.boo
     same = branch[1:] == branch[:-1]
     parent[chain[:-1][same]] = chain[1:][same]
 
+    host = np.append(_hosts(tree, survives, death), -1)
     renumbered = np.append(np.cumsum(kept) - 1, -1)
     return replace(
         tree,
         arc_vertex=tree.arc_vertex[kept],
         arc_parent=renumbered[parent[kept]],
         arc_branch=renumbered[tree.arc_branch[kept]],
-        vertex_arc=renumbered[_reassigned(tree, survives, chain, death)],
+        vertex_arc=renumbered[_reassigned(tree, survives, chain, host)],
+        vertex_basin=renumbered[host[tree.vertex_basin]],
     )
+
+
+def _hosts(
+    tree: MergeTree, survives: NDArray[np.bool_], death: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return, for each leaf arc, that of the surviving branch which its branch ends up in."""
+    host = np.where(survives, np.arange(tree.arc_vertex.size), tree.arc_branch[death])
+    while not survives[host[tree.is_leaf]].all():
+        host = host[host]
+    return host
 
 
 def _reassigned(
     tree: MergeTree,
     survives: NDArray[np.bool_],
     chain: NDArray[np.int64],
-    death: NDArray[np.int64],
+    host: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return the kept arc (old number) of every vertex, -1 where masked."""
     arcs = tree.arc_vertex.size
-    host = np.where(survives, np.arange(arcs), tree.arc_branch[death])
-    while not survives[host[tree.is_leaf]].all():
-        host = host[host]
     finite = np.flatnonzero(tree.vertex_arc >= 0)
     arc = tree.vertex_arc[finite]
     branch = tree.arc_branch[arc]
@@ -223,10 +252,11 @@ def _find(component, vertex):
 
 
 @njit(cache=True)
-def _flood(seed, heights, starts, steps, component, seen_from, region, lower):
+def _flood(seed, heights, starts, steps, component, seen_from, region, lower, basin):
     """Give the plateau around seed to the component `seed`; list the components below it.
 
-    Fills `region` with the plateau and `lower` with the distinct roots; returns both lengths.
+    Fills `region` with the plateau, `lower` with the distinct roots and `basin` of each vertex from
+    which a neighbour lies lower; returns the lengths of the first two.
     """
     level = heights[seed]
     component[seed] = seed
@@ -238,9 +268,16 @@ def _flood(seed, heights, starts, steps, component, seen_from, region, lower):
         first, last, base = 0, steps.size, vertex
         if starts.size > 0:
             first, last, base = starts[vertex], starts[vertex + 1], 0
+        lowest = -1
         for k in range(first, last):
             other = base + steps[k]
             if heights[other] < level:
+                if (
+                    lowest < 0
+                    or heights[other] < heights[lowest]
+                    or (heights[other] == heights[lowest] and other < lowest)
+                ):
+                    lowest = other
                 root = _find(component, other)
                 if seen_from[root] != seed:
                     seen_from[root] = seed
@@ -250,20 +287,44 @@ def _flood(seed, heights, starts, steps, component, seen_from, region, lower):
                 component[other] = seed
                 region[length] = other
                 length += 1
+        if lowest >= 0:
+            basin[vertex] = basin[lowest]
     return length, found
 
 
 @njit(cache=True)
+def _drain(region, heights, starts, steps, basin, queue):
+    """Give the inner vertices of a plateau the basin of its nearest way down."""
+    length, read = 0, 0
+    for vertex in region:
+        if basin[vertex] >= 0:
+            queue[length] = vertex
+            length += 1
+    while read < length:
+        vertex = queue[read]
+        read += 1
+        first, last, base = 0, steps.size, vertex
+        if starts.size > 0:
+            first, last, base = starts[vertex], starts[vertex + 1], 0
+        for k in range(first, last):
+            other = base + steps[k]
+            if heights[other] == heights[vertex] and basin[other] < 0:
+                basin[other] = basin[vertex]
+                queue[length] = other
+                length += 1
+
+
+@njit(cache=True)
 def _sweep(heights, order, starts, steps):
-    """Sweep upwards with union-find; return vertex, parent and branch per arc, arc per vertex.
+    """Sweep upwards with union-find; return vertex, parent and branch per arc, then per slot.
 
     `order` lists the finite vertices by (height, index). An empty slot has height NaN, which
-    compares false with everything and so is never a neighbour.
+    compares false with everything and so is never a neighbour. Per slot: arc and basin.
     """
     component = np.full(heights.size, -1)
     seen_from = np.full(heights.size, -1)
     root_arc = np.full(heights.size, -1)
-    vertex_arc = np.full(heights.size, -1)
+    vertex_arc, basin = np.full(heights.size, -1), np.full(heights.size, -1)
     region, lower = np.empty(order.size, np.int64), np.empty(order.size, np.int64)
     arc_vertex = np.empty(order.size, np.int64)
     parent, branch = np.full(order.size, -1), np.empty(order.size, np.int64)
@@ -271,8 +332,14 @@ def _sweep(heights, order, starts, steps):
     for seed in order:
         if component[seed] >= 0:
             continue
-        length, found = _flood(seed, heights, starts, steps, component, seen_from, region, lower)
+        length, found = _flood(
+            seed, heights, starts, steps, component, seen_from, region, lower, basin
+        )
         root = seed if found == 0 else lower[0]
+        if found == 0:
+            basin[region[:length]] = arcs
+        elif length > 1:
+            _drain(region[:length], heights, starts, steps, basin, lower[found:])
         if found != 1:
             arc_vertex[arcs], branch[arcs] = seed, arcs
             for k in range(found):
@@ -285,4 +352,4 @@ def _sweep(heights, order, starts, steps):
             arcs += 1
         component[seed] = root
         vertex_arc[region[:length]] = root_arc[root]
-    return arc_vertex[:arcs], parent[:arcs], branch[:arcs], vertex_arc
+    return arc_vertex[:arcs], parent[:arcs], branch[:arcs], vertex_arc, basin

@@ -54,11 +54,20 @@ class Profile:
     def polygons(self) -> list[NDArray[np.float64]]:
         """One closed outline per arc, shape (2 * vertices on the arc + 4, 2): up, then mirrored.
 
-        Points are joined by straight lines; the last arc of a component ends at its maximum.
+        Points are joined by straight lines, as in the paper's pictures: between two values the
+        outline is wider than the count. The last arc of a component ends at its maximum.
         """
         arcs, x, y = self._outlines(np.ones(self._vertices[0].size, dtype=bool))
         ends = np.cumsum(np.bincount(arcs))
         return np.split(np.column_stack([x, y]), ends[:-1])
+
+    @cached_property
+    def steps(self) -> list[NDArray[np.float64]]:
+        """The polygons with a horizontal step at each value: their width is exact at every level.
+
+        Shape (4 * vertices on the arc + 6, 2) each.
+        """
+        return [stepped(polygon) for polygon in self.polygons]
 
     def width(self, level: ArrayLike) -> NDArray[np.int64]:
         """Return the summed width of the components alive at each level, in vertices.
@@ -71,9 +80,10 @@ class Profile:
         return np.searchsorted(heights, level, side="right")
 
     def table(self, resolution: int = 1000) -> pd.DataFrame:
-        """Return the outlines in long form: arc, kind, point, x, y, mean_loss.
+        """Return the outlines in long form: arc, branch, kind, point, x, y, mean_loss.
 
-        `kind` is "basin" or "sub-basin"; `point` counts along the outline. Of the points of an arc
+        `branch` is the vertex of the minimum that the arc belongs to by the elder rule; `kind` is
+        "basin" or "sub-basin"; `point` counts along the outline. Of the points of an arc
         on one of `resolution` equal levels of the loss range (and of its logarithm, where all
         losses are positive) the first and last are kept, so no point of the outline moves by more
         than one level. Raises TopographError unless resolution is a positive integer.
@@ -86,6 +96,7 @@ class Profile:
         return pd.DataFrame(
             {
                 "arc": arcs,
+                "branch": self.tree.arc_vertex[self.tree.arc_branch[arcs]],
                 "kind": np.where(self.is_basin, "basin", "sub-basin")[arcs],
                 "point": np.arange(arcs.size) - starts,
                 "x": x,
@@ -111,7 +122,7 @@ class Profile:
         )
 
     def tree_lines(self) -> pd.DataFrame:
-        """Return the merge tree as segments on the profile's axes: x0, y0, x1, y1.
+        """Return the merge tree as segments on the profile's axes: branch, x0, y0, x1, y1.
 
         A vertical stem for each arc at its centre, a horizontal connector to its upper saddle.
         """
@@ -122,7 +133,10 @@ class Profile:
         stems = np.column_stack([x, bottom, x, top])
         connectors = np.column_stack([x, top, x[parents], top])[joined]
         segments = np.concatenate([stems, connectors])
-        return pd.DataFrame(segments, columns=["x0", "y0", "x1", "y1"])
+        table = pd.DataFrame(segments, columns=["x0", "y0", "x1", "y1"])
+        branch = self.tree.arc_vertex[self.tree.arc_branch]
+        table.insert(0, "branch", np.concatenate([branch, branch[joined]]))
+        return table
 
     @cached_property
     def _vertices(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -187,6 +201,24 @@ def profile(tree: MergeTree) -> Profile:
     order = np.lexsort((-total_width, -above))
     spans = _spans(tree.arc_parent, order, child_width, total_width)
     return Profile(tree, child_width, total_width, spans)
+
+
+def stepped(outline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return an outline, (2m, 2), up and then mirrored down, with corners between its points.
+
+    Going up, the width changes where the next value is reached.
+    """
+    half = len(outline) // 2
+    up, down = outline[:half], outline[half:]
+    corners_up = np.column_stack([up[:-1, 0], up[1:, 1]])
+    corners_down = np.column_stack([down[1:, 0], down[:-1, 1]])
+    return np.concatenate([_interleaved(up, corners_up), _interleaved(down, corners_down)])
+
+
+def _interleaved(points: NDArray, corners: NDArray) -> NDArray:
+    both = np.empty((len(points) + len(corners), 2))
+    both[::2], both[1::2] = points, corners
+    return both
 
 
 def _concatenated(up: NDArray, down: NDArray) -> NDArray:

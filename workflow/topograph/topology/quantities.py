@@ -2,60 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from topograph.topology.connectivity import LATTICES
 from topograph.topology.merge_tree import MergeTree
+from topograph.topology.resolution import resolved
+from topograph.topology.shape import width_curve, width_slope
 
-LOW_SHARE = 0.1  # share of the loss range that counts as low
-LEAST_SPREAD = 2.0  # rises that span a smaller factor do not fix a slope
+LOW_PERCENT = (10, 25, 50)  # heights, in percent of the loss range, below which volume is counted
 
 
-def quantities(tree: MergeTree) -> dict[str, float]:
+def quantities(tree: MergeTree, *, errors: Mapping[str, float] | None = None) -> dict[str, float]:
     """Return the named numbers of a merge tree; persistence and loss are in units of the values.
 
     Counts, all for the tree's connectivity
         vertices (finite), masked, minima, saddles (nodes of the tree), components
+        minima_resolved, saddles_resolved   with the `errors` of a landscape, see `resolved`: the
+                         minima of resolved pairs, and the saddles at which one of them dies
     Persistence (XIE, arXiv 2411.09807: "average persistence", as death - birth)
         total_persistence, max_persistence    over finite pairs; 0 where there are none
         mean_persistence                      over finite pairs; NaN where there are none
         total_, mean_persistence_with_global  with the pair of global minimum and maximum added,
                                               which the Topology ToolKit's diagrams contain
-    Saddle-minimum average distance (Landscaper, arXiv 2602.07135)
+        persistence_entropy                   of the finite pairs' shares of the total (Atienza et
+                                              al. 2020), in nats; 0 for one pair, NaN for none
+    Saddle-minimum average distance (Landscaper, arXiv 2602.07135), on the merge tree: its first
+    releases took the contour tree, which is another number and is not computed here
         smad             mean of saddle - minimum over the arcs that join a minimum to a saddle;
                          not by the elder rule; 0 where there are none
         smad_normalized  smad / loss_range; 0 for a constant field
+        smad_weighted    the same mean of (saddle - minimum) times the share of the vertices from
+                         which steepest descent reaches the minimum
+    Volumes
+        volume_global_basin   share of the finite vertices from which steepest descent reaches the
+                              global minimum
+        volume_largest_basin  the largest such share of any minimum
+        volume_below_10, _25, _50   share of the finite vertices at or below minimum + that percent
+                              of the range
     Levels
         loss_minimum, loss_maximum, loss_range   of the finite values
-        width_slope      least-squares slope of log width on log rise over the vertices with a
-                         rise (value - minimum) in (0, 10 % of the range], divided by n / 2, n the
-                         number of axes longer than 1. The width at a vertex is its rank by value,
-                         so that ties and rounding weigh nothing. A quadratic bowl tends to 1, a
-                         cone to 2 (profiles paper, arXiv 2411.12136: "bowl" and "funnel"). NaN on
-                         graphs and where those rises span less than a factor of 2
-        volume_below_10  share of the finite vertices at or below minimum + 10 % of the range
+        width_slope      1 for a quadratic bowl, 2 for a cone, see `width_slope`
 
     For a superlevel tree, minimum and maximum change places in every definition except
-    loss_minimum and loss_maximum.
+    loss_minimum and loss_maximum. Raises TopographError as `resolved` does.
     """
-    heights = np.sort(tree.heights[tree.vertex_arc >= 0])
-    extent = float(heights[-1] - heights[0])
     values = tree.values[tree.vertex_arc >= 0]
-    low = heights <= heights[0] + LOW_SHARE * extent
+    extent = float(np.ptp(values))
+    curve = width_curve(tree)
     return {
-        "vertices": float(heights.size),
+        "vertices": float(values.size),
         "masked": float(tree.masked),
         "minima": float(tree.minima.size),
         "saddles": float(tree.saddles.size),
-        "components": float(np.count_nonzero(tree.arc_parent < 0)),
+        "components": float(tree.components),
+        **_resolved_counts(tree, errors),
         **_persistence_numbers(tree, extent),
         **_smad(tree, extent),
+        **_volumes(tree),
+        **{f"volume_below_{percent}": float(curve[percent]) for percent in LOW_PERCENT},
         "loss_minimum": float(values.min()),
         "loss_maximum": float(values.max()),
         "loss_range": extent,
-        "width_slope": _width_slope(tree, heights),
-        "volume_below_10": float(low.mean()),
+        "width_slope": width_slope(tree),
+    }
+
+
+def _resolved_counts(tree: MergeTree, errors: Mapping[str, float] | None) -> dict[str, float]:
+    if errors is None:
+        return {}
+    kept = tree.pairs[resolved(tree.pairs, errors)]
+    deaths = kept.loc[np.isfinite(kept["death"]), "death_vertex"]
+    return {
+        "minima_resolved": float(len(kept)),
+        "saddles_resolved": float(deaths.nunique()),
     }
 
 
@@ -64,12 +85,14 @@ def _persistence_numbers(tree: MergeTree, extent: float) -> dict[str, float]:
     finite = pairs[np.isfinite(pairs["death"])]
     lengths = (finite["death"] - finite["birth"]).abs().to_numpy()
     total = float(lengths.sum())
+    shares = lengths / total if lengths.size else lengths
     return {
         "mean_persistence": total / lengths.size if lengths.size else float("nan"),
         "total_persistence": total,
         "mean_persistence_with_global": (total + extent) / (lengths.size + 1),
         "total_persistence_with_global": total + extent,
         "max_persistence": float(lengths.max(initial=0.0)),
+        "persistence_entropy": float(-(shares * np.log(shares)).sum()) if total else float("nan"),
     }
 
 
@@ -77,19 +100,26 @@ def _smad(tree: MergeTree, extent: float) -> dict[str, float]:
     heights = tree.heights[tree.arc_vertex]
     arcs = np.flatnonzero(tree.is_leaf & (tree.arc_parent >= 0))
     gaps = heights[tree.arc_parent[arcs]] - heights[arcs]
-    smad = float(gaps.mean()) if gaps.size else 0.0
-    return {"smad": smad, "smad_normalized": smad / extent if extent > 0 else 0.0}
+    smad, weighted = (
+        float(found.mean()) if arcs.size else 0.0
+        for found in (gaps, gaps * basin_shares(tree)[arcs])
+    )
+    return {
+        "smad": smad,
+        "smad_normalized": smad / extent if extent > 0 else 0.0,
+        "smad_weighted": weighted,
+    }
 
 
-def _width_slope(tree: MergeTree, heights: NDArray[np.float64]) -> float:
-    axes = sum(length > 1 for length in tree.shape)
-    if tree.connectivity not in LATTICES or axes == 0:
-        return float("nan")
-    rises = heights - heights[0]
-    ranks = np.arange(1, rises.size + 1)
-    low = (rises > 0) & (rises <= LOW_SHARE * rises[-1])
-    if not low.any() or rises[low][-1] < LEAST_SPREAD * rises[low][0]:
-        return float("nan")
-    x, y = np.log(rises[low]), np.log(ranks[low])
-    slope = np.sum((x - x.mean()) * (y - y.mean())) / np.sum((x - x.mean()) ** 2)
-    return float(slope / (axes / 2))
+def basin_shares(tree: MergeTree) -> NDArray[np.float64]:
+    """Return the share of the finite vertices that descend to each arc's minimum, (A,).
+
+    0 for arcs that start at a saddle.
+    """
+    basins = tree.vertex_basin[tree.vertex_basin >= 0]
+    return np.bincount(basins, minlength=tree.arc_vertex.size) / basins.size
+
+
+def _volumes(tree: MergeTree) -> dict[str, float]:
+    shares = basin_shares(tree)
+    return {"volume_global_basin": float(shares[0]), "volume_largest_basin": float(shares.max())}
