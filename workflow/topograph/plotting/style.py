@@ -8,14 +8,18 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
+from numpy.typing import NDArray
 
 # Okabe and Ito (2008): eight colours that the common forms of colour blindness keep apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 BACKGROUND = "#EEEEEE"
 MINIMUM = "#D62728"
 SADDLE = "#FF9F1C"
+# What rounding may have made stays in sight, but in no colour of its own.
+UNRESOLVED = "#BDBDBD"
 # Dark is low. The palest fifth of the map is left out: it would vanish on the background.
 LOSS_COLOURS = LinearSegmentedColormap.from_list(
     "loss", matplotlib.colormaps["Blues_r"](np.linspace(0, 0.8, 256))
@@ -51,3 +55,10 @@ def figure_style() -> Iterator[None]:
     """
     with matplotlib.rc_context(_SETTINGS):
         yield
+
+
+def is_resolved(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return the column ``resolved`` of a table, shape (rows,); all True where it has none."""
+    if "resolved" in table:
+        return table["resolved"].to_numpy(dtype=bool)
+    return np.ones(len(table), dtype=bool)
