@@ -11,10 +11,17 @@ import growth
 import limits
 import points
 import torch
+import trees
 from subjects import SUBJECTS
 from timing import ROOT, THREADS
 
-PARTS = {"points": points, "limits": limits, "curvature": curvature, "growth": growth}
+PARTS = {
+    "points": points,
+    "limits": limits,
+    "curvature": curvature,
+    "growth": growth,
+    "trees": trees,
+}
 
 
 def main() -> None:
