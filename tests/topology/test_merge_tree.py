@@ -1,4 +1,4 @@
-"""Merge trees: closed-form oracles, plateaus, masks, other libraries, invariances."""
+"""Merge trees: closed-form oracles, plateaus, masks, invariances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from topograph.topology.connectivity import (
     mutual_knn_neighbours,
 )
 from topograph.topology.merge_tree import MergeTree, merge_tree
-from topograph.topology.persistence import persistence
 
 plateaued = hnp.arrays(
     np.float64,
@@ -193,22 +192,6 @@ def test_a_plateau_that_joins_three_basins_is_one_saddle() -> None:
 def test_gaps_of_1e_8_are_resolved() -> None:
     values = 1 + 1e-8 * np.arange(49).reshape(7, 7)
     assert len(merge_tree(values).minima) == 1
-
-
-@quick
-@given(plateaued)
-def test_axis_equals_gudhi_vertices_and_moore_gudhi_cells(field: np.ndarray) -> None:
-    for name, construction in (("axis", "vertices"), ("moore", "cells")):
-        table = persistence(field, construction=construction, dims=(0,))
-        assert pairs_of(merge_tree(field, name)) == sorted_pairs(table["birth"], table["death"])
-
-
-@quick
-@given(plateaued)
-def test_freudenthal_equals_gudhi_on_its_graph(field: np.ndarray) -> None:
-    table = persistence(field, edges=lattice_edges("freudenthal", field.shape), dims=(0,))
-    table = table[table["death"] > table["birth"]]
-    assert pairs_of(merge_tree(field)) == sorted_pairs(table["birth"], table["death"])
 
 
 @quick

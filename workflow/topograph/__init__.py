@@ -10,6 +10,7 @@ from typing import Any
 _PUBLIC = {
     "Objective": "topograph.objective.objective",
     "TopographError": "topograph.foundation.errors",
+    "diagram_distance": "topograph.topology.distances",
     "difference_directions": "topograph.geometry.directions",
     "hessian_density": "topograph.landscape.spectrum",
     "hessian_directions": "topograph.geometry.directions",
