@@ -104,3 +104,41 @@ def test_with_all_pairs_resolved_nothing_changes(draw) -> None:
         assert one.get_label() == other.get_label() and one.get_zorder() == other.get_zorder()
         assert np.array_equal(one.get_offsets(), other.get_offsets())
         assert np.array_equal(one.get_facecolor(), other.get_facecolor())
+
+
+def test_diagram_shows_every_pair_once(axes: Axes) -> None:
+    pairs = pd.DataFrame({"dim": [0, 0, 1], "birth": [0.0, 1, 2], "death": [np.inf, 3.0, 4.0]})
+    artists = draw_diagram(axes, pairs)
+    places = {a.get_label(): a.get_offsets().tolist() for a in artists}
+    assert places["H0"] == [[1, 3]] and places["H1"] == [[2, 4]]
+    [[birth, top]] = places["H0, essential"]
+    assert birth == 0 and top > 4
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["H0", "H0, essential", "H1"]
+
+
+@pytest.mark.parametrize("superlevel", [False, True])
+def test_diagram_of_a_tree_puts_essential_pairs_beyond_the_rest(
+    axes: Axes, superlevel: bool
+) -> None:
+    pairs = merge_tree([1.0, 2, 6, 3, 7, 0], "axis", superlevel=superlevel).pairs
+    finite, essential = draw_diagram(axes, pairs)
+    line = essential.get_offsets()[:, 1]
+    deaths = finite.get_offsets()[:, 1]
+    assert np.all(line < deaths.min()) if superlevel else np.all(line > deaths.max())
+
+
+def test_a_logarithmic_diagram_has_its_lines_around_all_pairs(axes: Axes) -> None:
+    pairs = pd.DataFrame({"birth": [1e-4, 2.0], "death": [np.inf, 30.0]})
+    _, essential = draw_diagram(axes, pairs, log=True)
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    (start, end), _ = axes.lines[0].get_data()
+    assert 0 < start < 1e-4 and 30 < end < 300
+    assert essential.get_offsets()[0].tolist() == [1e-4, end]
+    with pytest.raises(TopographError, match="log=False"):
+        draw_diagram(axes, pairs.assign(birth=0.0), log=True)
+
+
+def test_diagram_without_pairs_is_an_empty_frame(axes: Axes) -> None:
+    assert draw_diagram(axes, pd.DataFrame({"birth": [], "death": []})) == []
+    axes.figure.canvas.draw()

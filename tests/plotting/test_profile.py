@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from topograph.foundation.errors import TopographError
-from topograph.plotting.persistence import draw_diagram
-from topograph.plotting.profile import CELLS, draw_profile, draw_tree
-from topograph.plotting.style import figure_style
+from topograph.plotting.profile import CELLS, draw_profile, draw_profiles
+from topograph.plotting.style import UNRESOLVED, figure_style
+from topograph.topology.analysis import MOST_DRAWN
 from topograph.topology.merge_tree import merge_tree
 from topograph.topology.profile import Profile, profile
 
@@ -87,49 +87,55 @@ def test_log_axis_refuses_losses_of_zero() -> None:
         draw_profile(axes_of_a_figure(), shape.table(), shape.marks(), log=True)
 
 
-def test_tree_segments(shape: Profile) -> None:
-    lines = shape.tree_lines()
-    drawn = np.array(draw_tree(axes_of_a_figure(), lines).get_segments())
-    np.testing.assert_array_equal(drawn.reshape(-1, 4), lines.to_numpy())
+def test_steps_are_the_exact_outlines(shape: Profile) -> None:
+    artists = draw_profile(axes_of_a_figure(), shape.table(), shape.marks(), steps=True)
+    for path, steps in zip(artists.basins.get_paths(), shape.steps, strict=True):
+        np.testing.assert_array_equal(path.vertices[:-1], steps)
 
 
-def test_diagram_shows_every_pair_once() -> None:
-    pairs = pd.DataFrame({"dim": [0, 0, 1], "birth": [0.0, 1, 2], "death": [np.inf, 3.0, 4.0]})
+def test_what_is_not_resolved_is_grey_and_has_no_dot(shape: Profile) -> None:
+    table = shape.table().assign(resolved=lambda t: t["branch"] != 3)
+    marks = shape.marks().assign(resolved=lambda m: m["vertex"] == 0)
+    artists = draw_profile(axes_of_a_figure(), table, marks)
+    artists.basins.update_scalarmappable()
+    colours = artists.basins.get_facecolor()
+    plain = draw_profile(axes_of_a_figure(), shape.table(), shape.marks()).basins
+    plain.update_scalarmappable()
+    grey = [table.loc[table["arc"] == arc, "branch"].iloc[0] == 3 for arc in range(3)]
+    assert grey == [False, True, False]
+    assert colours[1].tolist() == pytest.approx(to_rgba(UNRESOLVED))
+    assert len(artists.minima.get_offsets()) == 1 and len(artists.saddles.get_offsets()) == 0
+
+
+def test_profiles_side_by_side_share_axis_scale_and_colours(shape: Profile) -> None:
+    other = profile(merge_tree([2.0, 4, 9]))
     axes = axes_of_a_figure()
-    artists = draw_diagram(axes, pairs)
-    places = {a.get_label(): a.get_offsets().tolist() for a in artists}
-    assert places["H0"] == [[1, 3]] and places["H1"] == [[2, 4]]
-    [[birth, top]] = places["H0, essential"]
-    assert birth == 0 and top > 4
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels == ["H0", "H0, essential", "H1"]
+    empty = (shape.table().iloc[:0], shape.marks().iloc[:0])
+    pictured = {
+        "one": (shape.table(), shape.marks()),
+        "gone": empty,
+        "two": (other.table(), other.marks()),
+    }
+    first, second = draw_profiles(axes, pictured, log=True)
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["one", "gone", "two"]
+    ticks = axes.get_xticks()
+    assert np.diff(ticks).tolist() == pytest.approx([5.4, 5.4])
+    assert first.basins.norm is second.basins.norm
+    for artists, tick, width in ((first, ticks[0], 5), (second, ticks[2], 3)):
+        x = np.concatenate([path.vertices[:, 0] for path in artists.basins.get_paths()])
+        assert [x.min(), x.max()] == pytest.approx([tick - width / 2, tick + width / 2])
+    assert [text.get_text() for text in axes.texts] == ["diverged"]
 
 
-@pytest.mark.parametrize("superlevel", [False, True])
-def test_diagram_of_a_tree_puts_essential_pairs_beyond_the_rest(superlevel: bool) -> None:
-    pairs = merge_tree([1.0, 2, 6, 3, 7, 0], "axis", superlevel=superlevel).pairs
-    finite, essential = draw_diagram(axes_of_a_figure(), pairs)
-    line = essential.get_offsets()[:, 1]
-    deaths = finite.get_offsets()[:, 1]
-    assert np.all(line < deaths.min()) if superlevel else np.all(line > deaths.max())
-
-
-def test_a_logarithmic_diagram_has_its_lines_around_all_pairs() -> None:
-    pairs = pd.DataFrame({"birth": [1e-4, 2.0], "death": [np.inf, 30.0]})
-    axes = axes_of_a_figure()
-    _, essential = draw_diagram(axes, pairs, log=True)
-    assert axes.get_xscale() == axes.get_yscale() == "log"
-    (start, end), _ = axes.lines[0].get_data()
-    assert 0 < start < 1e-4 and 30 < end < 300
-    assert essential.get_offsets()[0].tolist() == [1e-4, end]
-    with pytest.raises(TopographError, match="log=False"):
-        draw_diagram(axes_of_a_figure(), pairs.assign(birth=0.0), log=True)
-
-
-def test_diagram_without_pairs_is_an_empty_frame() -> None:
-    axes = axes_of_a_figure()
-    assert draw_diagram(axes, pd.DataFrame({"birth": [], "death": []})) == []
-    axes.figure.canvas.draw()
+def test_the_drawing_of_a_large_rough_landscape_stays_small(tmp_path: Path) -> None:
+    field = np.random.default_rng(0).random((15,) * 4)
+    tree = merge_tree(field, "axis")
+    assert tree.minima.size > 5000
+    drawn = profile(tree.largest(MOST_DRAWN))
+    figure = Figure()
+    draw_profile(figure.add_subplot(), drawn.table(), drawn.marks())
+    figure.savefig(tmp_path / "profile.svg")
+    assert (tmp_path / "profile.svg").stat().st_size < 500_000
 
 
 def test_style_is_restored_and_files_are_reproducible(shape: Profile) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -10,7 +11,14 @@ import xarray as xr
 
 from topograph.foundation.errors import DataError
 from topograph.foundation.storage import write_dataset, write_table
-from topograph.report.results import Results, captioned, sampling_in_words, spread
+from topograph.report.results import (
+    DISTANCES,
+    Results,
+    captioned,
+    connectivity_in_words,
+    sampling_in_words,
+    spread,
+)
 
 RUNS = [
     {"run": run, "label": label, "parameters": {}, "seeds": [0, 1]}
@@ -122,3 +130,59 @@ def test_tables_show_counts_in_full_and_numbers_to_four_figures() -> None:
     assert "<caption>A &lt;caption&gt;</caption>" in html
     for cell in ("336", "0", "0.1235", "NaN", "a", "3"):
         assert f"<td>{cell}</td>" in html
+
+
+def read_html(html: str) -> pd.DataFrame:
+    head, *rows = (
+        [cell.text or "" for cell in row] for row in ElementTree.fromstring(html).iter("tr")
+    )
+    return pd.DataFrame([row[1:] for row in rows], [row[0] for row in rows], head[1:])
+
+
+def counted(run: str, seed: int, counts: dict[int, tuple[int, int]]) -> list[dict[str, object]]:
+    """Rows of quantities: (resolved, all) minima by points."""
+    return [
+        {"run": run, "seed": seed, "epoch": 1, "points": p, "minima": n, "minima_resolved": r}
+        for p, (r, n) in counts.items()
+    ]
+
+
+def test_the_table_of_subgrids_says_where_the_grid_undersamples(tmp_path: Path) -> None:
+    quantities = pd.DataFrame(
+        counted("b-run", 0, {21: (4, 6), 11: (5, 5)})
+        + counted("b-run", 1, {21: (2, 4), 11: (4, 4)})
+        + counted("a-run", 0, {21: (1, 1), 11: (1, 1)})
+        + counted("c-run", 0, {20: (3, 3)})
+        + counted("c-run", 1, {20: (None, None)})
+    )
+    table = read_html(Results(tmp_path, "x", RUNS).minima_on_subgrids(quantities).data)
+    assert table["the grid"].to_dict() == {
+        "beta 1": "undersamples 1 of 2 landscapes",
+        "beta 30": "suffices",
+        "beta 70": "has no subgrid",
+    }
+    assert table.loc["beta 1", "points = 21"] == "3 of 5"
+    assert table.loc["beta 70", "points = 20"] == "3 of 3"
+
+
+def test_differences_between_seeds_have_an_interval_where_there_is_one(tmp_path: Path) -> None:
+    for entry, low in zip(RUNS, (0.1, float("nan"), 0.2), strict=True):
+        rows = [
+            {"run": entry["run"], "epoch": e, "measure": m, "mean": 0.25, "low": low, "high": 0.5}
+            for e in (0, 3)
+            for m in DISTANCES
+        ]
+        path = tmp_path / "topology" / entry["run"] / "x.variability.parquet"
+        write_table(path, pd.DataFrame(rows).assign(landscapes=4))
+    html = Results(tmp_path, "x", RUNS).differences_between_seeds().data
+    table = read_html(html)
+    assert list(table) == list(DISTANCES.values())
+    assert table.loc["beta 1, epoch 3", "width curves"] == "0.25 (0.1 … 0.5)"
+    assert table.loc["beta 30, epoch 0", "bottleneck (loss)"] == "0.25"
+    assert "the landscapes of 4 seeds" in html
+
+
+def test_captions_name_the_connectivity_and_what_ties_do() -> None:
+    assert connectivity_in_words(pd.DataFrame({"connectivity": ["axis"]})) == "axis connectivity"
+    words = connectivity_in_words(pd.DataFrame({"connectivity": ["mutual-knn, k = 12"]}))
+    assert words.startswith("mutual-knn, k = 12, ties") and "axis neighbours alone" in words

@@ -79,8 +79,11 @@ def squared_distances(shape: tuple[int, ...]) -> np.ndarray:
         ((2, 9), 8),
         ((4, 5, 4), 12),
         ((4, 4, 5), 11),
-    ]
-    + [((3, 3, 3, 3), 16), ((2, 2), 8), ((1, 1), 8), ((5, 1, 4), 12)],
+        ((3, 3, 3, 3), 16),
+        ((2, 2), 8),
+        ((1, 1), 8),
+        ((5, 1, 4), 12),
+    ],
 )
 def test_mutual_neighbours_are_among_the_k_nearest_of_both(shape: tuple[int, ...], k: int) -> None:
     found, squared = neighbour_sets(shape, k), squared_distances(shape)

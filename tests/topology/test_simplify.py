@@ -93,3 +93,22 @@ def test_infinite_threshold_leaves_one_arc_for_each_component() -> None:
 def test_negative_thresholds_are_refused(threshold: float) -> None:
     with pytest.raises(TopographError, match="0 .keep all. or more"):
         merge_tree([0.0, 2, 1]).simplify(threshold)
+
+
+@quick
+@given(fields, st.integers(1, 6))
+def test_the_largest_minima_are_the_most_persistent(field: np.ndarray, count: int) -> None:
+    tree = merge_tree(field)
+    kept = tree.largest(count)
+    lengths = (tree.pairs["death"] - tree.pairs["birth"]).to_numpy()
+    found = (kept.pairs["death"] - kept.pairs["birth"]).to_numpy()
+    assert found.tolist() == lengths[: found.size].tolist()
+    assert found.size <= max(count, tree.components)
+    dropped = lengths[found.size :]
+    assert not dropped.size or dropped[0] < found[-1]
+    assert tree.minima.size <= count or dropped.size or found.size == tree.components
+
+
+def test_no_minima_are_refused() -> None:
+    with pytest.raises(TopographError, match="allowed: an integer from 1"):
+        merge_tree([1.0, 2]).largest(0)

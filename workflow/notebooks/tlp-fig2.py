@@ -14,10 +14,17 @@ import matplotlib.pyplot as plt
 
 from topograph.plotting.landscape import draw_contour
 from topograph.plotting.persistence import draw_diagram
-from topograph.plotting.profile import draw_profile_or_say_diverged, draw_tree
+from topograph.plotting.profile import draw_profile_or_say_diverged
 from topograph.plotting.style import figure_style
+from topograph.plotting.tree import draw_tree
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, sampling_in_words, spread
+from topograph.report.results import (
+    Results,
+    captioned,
+    connectivity_in_words,
+    sampling_in_words,
+    spread,
+)
 
 data = Results(results, analysis, runs)
 quantities = data.table("topology", "quantities")
@@ -32,11 +39,10 @@ numbers = grid.groupby("run", sort=False)[shown].agg(spread).rename(index=data.l
 captioned(numbers, "The landscapes: mean and range over seeds; the picture shows the first.")
 
 # %%
-counts = quantities.pivot_table("minima", "run", "points", aggfunc=spread, sort=False)
-captioned(
-    counts.rename(index=data.labels).add_prefix("points = "),
-    "Minima on the grid and its subgrids: where they differ, the grid undersamples.",
-)
+data.minima_on_subgrids(quantities)
+
+# %%
+data.differences_between_seeds()
 
 # %%
 with figure_style():
@@ -66,8 +72,8 @@ count = quantities["seed"].nunique()
 caption = (
     f"From a loss surface to its profile, seed {seed} of {count} in each of {len(data.runs)} "
     f"settings. Left to right: the training loss on {grid['points'].max()} points along each of "
-    f"{sampling_in_words(landscape)}; its merge tree ({grid['connectivity'].iloc[0]} "
-    "connectivity); the profile, in which the width at a loss counts the grid points below it; the "
+    f"{sampling_in_words(landscape)}; its merge tree "
+    f"({connectivity_in_words(grid)}); the profile, in which the width at a loss counts the grid points below it; the "
     "persistence diagram of the same values (axis connectivity). Axes and colours of losses are "
     "logarithmic. Numbers over all seeds are in the tables."
 )

@@ -14,10 +14,16 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import LogNorm
 
 from topograph.plotting.field import draw_heat_map, draw_solution
-from topograph.plotting.profile import draw_profile_or_say_diverged
+from topograph.plotting.profile import draw_profiles
 from topograph.plotting.style import figure_style
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, sampling_in_words, spread
+from topograph.report.results import (
+    Results,
+    captioned,
+    connectivity_in_words,
+    sampling_in_words,
+    spread,
+)
 
 data = Results(results, analysis, runs)
 metrics, quantities = data.training("metrics"), data.table("topology", "quantities")
@@ -37,11 +43,10 @@ table = table.join(grid.groupby("run", sort=False)[shown].agg(spread)).rename(in
 captioned(table.T, "Networks and landscapes: mean and range over seeds.")
 
 # %%
-counts = quantities.pivot_table("minima", "run", "points", aggfunc=spread, sort=False)
-captioned(
-    counts.rename(index=data.labels).add_prefix("points = "),
-    "Minima on the grid and its subgrids: where they differ, the grid undersamples.",
-)
+data.minima_on_subgrids(quantities)
+
+# %%
+data.differences_between_seeds()
 
 # %%
 errors = metrics.pivot(index="seed", columns="run", values="relative_error")[list(data.labels)]
@@ -49,23 +54,24 @@ errors = errors.rename(columns=data.labels, index=lambda seed: f"seed {seed}")
 norm = LogNorm(profiles["mean_loss"].min(), profiles["mean_loss"].max())
 
 with figure_style():
-    rows, columns = len(seeds) + 3, len(data.runs)
-    figure = plt.figure(figsize=(2.4 * columns, 1.55 * rows))
-    heights = [0.9, *[1] * len(seeds), 1, 1]
-    layout = figure.add_gridspec(rows, columns, height_ratios=heights)
+    columns = len(data.runs)
+    figure = plt.figure(figsize=(7.2, 5 + 1.7 * len(seeds)))
+    layout = figure.add_gridspec(
+        len(seeds) + 3, columns, height_ratios=[0.9, *[1.4] * len(seeds), 1, 1]
+    )
     axes = figure.add_subplot(layout[0, :])
     figure.colorbar(draw_heat_map(axes, errors), ax=axes, label="relative error", aspect=8)
+    shared = None
+    for row, seed in enumerate(seeds, start=1):
+        axes = shared = figure.add_subplot(layout[row, :], sharey=shared)
+        chosen = "run == @run and seed == @seed"
+        pictured = {
+            label: (profiles.query(chosen), marks.query(chosen))
+            for run, label in data.labels.items()
+        }
+        draw_profiles(axes, pictured, norm=norm, log=True)
+        axes.set_ylabel(f"loss, seed {seed}")
     for column, run in enumerate(data.labels):
-        shared = None
-        for row, seed in enumerate(seeds, start=1):
-            axes = shared = figure.add_subplot(layout[row, column], sharey=shared)
-            query = "run == @run and seed == @seed"
-            draw_profile_or_say_diverged(axes, profiles.query(query), marks.query(query), norm=norm)
-            axes.set_xticks([])
-            axes.set_xlabel(f"seed {seed}", labelpad=2)
-            axes.set_ylabel("loss" if column == 0 else "")
-            if row == 1:
-                axes.set_title(data.labels[run])
         u = data.predictions(run)
         fields = {"predicted": u["predicted"].sel(seed=seeds[0]), "exact": u["exact"]}
         for row, (name, field) in enumerate(fields.items(), start=len(seeds) + 1):
@@ -83,8 +89,9 @@ caption = (
     "error of the trained network against the exact solution. Middle: topological profiles of the "
     f"training loss on a grid of {grid['points'].max()} points along each of "
     f"{sampling_in_words(landscape)}; width counts grid points, "
-    "colour is the mean loss of a basin, red dots are minima, orange dots saddles; loss axes are "
-    "logarithmic and shared within a column; a stem one point wide is the trained network alone: "
+    "colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is what the "
+    f"arithmetic does not resolve ({connectivity_in_words(grid)}); all profiles share one "
+    "logarithmic loss axis and one scale of widths; a stem one point wide is the trained network alone: "
     "the grid does not resolve its neighbourhood. Below: the solution of the first seed and the "
     "exact one. Ranges in the tables are over seeds; so few seeds are no test of a difference."
 )

@@ -17,7 +17,13 @@ from topograph.plotting.field import class_handles, draw_classes, draw_image
 from topograph.plotting.profile import draw_profile_or_say_diverged
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, sampling_in_words, spread
+from topograph.report.results import (
+    Results,
+    captioned,
+    connectivity_in_words,
+    sampling_in_words,
+    spread,
+)
 
 data = Results(results, analysis, runs)
 history, metrics = data.training("history"), data.training("metrics")
@@ -40,12 +46,10 @@ captioned(
 )
 
 # %%
-keys = ["run", "epoch"]
-counts = quantities.pivot_table("minima", keys, "points", aggfunc=spread, sort=False)
-captioned(
-    counts.rename(index=data.labels, level=0).add_prefix("points = "),
-    "Minima on the grid and its subgrids: where they differ, the grid undersamples.",
-)
+data.minima_on_subgrids(quantities)
+
+# %%
+data.differences_between_seeds()
 
 # %%
 norm = LogNorm(profiles["mean_loss"].min(), profiles["mean_loss"].max())
@@ -92,7 +96,8 @@ caption = (
     f"and one of these slices with the prediction of seed {seeds[0]} at {data.runs[0]['label']}. "
     f"Below: topological profiles of the training loss, on a grid of {grid['points'].max()} points "
     f"along each of {sampling_in_words(landscape)}, found anew at each epoch; all panels share one "
-    "logarithmic loss axis; width counts grid points, colour is the mean loss of a basin. One "
+    "logarithmic loss axis; width counts grid points, colour is the mean loss of a basin, grey "
+    f"is what the arithmetic does not resolve ({connectivity_in_words(grid)}). One "
     "averaged brain: held-out slices test interpolation within a template, not generalisation to "
     "people."
 )

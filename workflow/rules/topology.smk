@@ -8,7 +8,15 @@ rule topology:
     output:
         **{
             table: f"{RESULTS}/topology/{{run}}/{{analysis}}.{table}.parquet"
-            for table in ("pairs", "diagram", "profile", "marks", "tree", "quantities")
+            for table in (
+                "pairs",
+                "diagram",
+                "profile",
+                "marks",
+                "tree",
+                "quantities",
+                "variability",
+            )
         },
     log:
         f"{RESULTS}/logs/topology/{{run}}/{{analysis}}.log",

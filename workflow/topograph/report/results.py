@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ import xarray as xr
 from IPython.display import HTML
 
 from topograph.foundation.storage import read_dataset, read_table
+from topograph.topology.resolution import undersampled
+
+DISTANCES = {
+    "bottleneck": "bottleneck (loss)",
+    "bottleneck_scaled": "bottleneck (range 1)",
+    "wasserstein_scaled": "Wasserstein (range 1)",
+    "width_curve": "width curves",
+}
 
 
 class Results:
@@ -48,6 +57,50 @@ class Results:
         groups = table.groupby("run", sort=False)[column]
         return {self.labels[str(run)]: values.tolist() for run, values in groups}
 
+    def minima_on_subgrids(self, quantities: pd.DataFrame) -> HTML:
+        """Return minima on the grid and its subgrids as a table that judges the grid.
+
+        A row for each run, and epoch where there are several, by points per axis. The grid
+        undersamples where the total still changes from the next coarser one.
+        """
+        rows = {}
+        for label, group in self._groups(quantities):
+            cells = {
+                f"points = {points}": f"{some['minima_resolved'].mean():.4g} of "
+                f"{some['minima'].mean():.4g}"
+                for points, some in group.groupby("points")
+            }
+            rows[label] = cells | {"the grid": _judged(group)}
+        return captioned(
+            pd.DataFrame.from_dict(rows, orient="index"),
+            "Minima that the arithmetic resolves, of all: means over seeds, on the grid and its "
+            "subgrids. Where the count still changes, the grid undersamples the landscape.",
+        )
+
+    def differences_between_seeds(self) -> HTML:
+        """Return how far the landscapes of a run's seeds lie apart, with intervals, as a table."""
+        table = self.table("topology", "variability")
+        rows = {
+            label: {
+                DISTANCES[row["measure"]]: f"{row['mean']:.3g}"
+                + ("" if isnan(row["low"]) else f" ({row['low']:.3g} … {row['high']:.3g})")
+                for row in group.to_dict("records")
+            }
+            for label, group in self._groups(table)
+        }
+        return captioned(
+            pd.DataFrame.from_dict(rows, orient="index"),
+            f"Mean distance between the landscapes of {table['landscapes'].max()} seeds; in "
+            "brackets 95 % of means over seeds drawn again, where there are 3 or more.",
+        )
+
+    def _groups(self, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield the rows of each run, and epoch where there are several, with their label."""
+        several = table["epoch"].nunique() > 1
+        for (run, epoch), group in table.groupby(["run", "epoch"], sort=False):
+            label = self.labels[str(run)]
+            yield f"{label}, epoch {epoch}" if several else label, group
+
     def _tables(self, file: str, stage: str) -> pd.DataFrame:
         tables = [read_table(self._root / stage / run / file) for run in self.labels]
         filled = [table for table in tables if len(table)]
@@ -75,6 +128,29 @@ def sampling_in_words(landscape: xr.Dataset) -> str:
     norm = "; batch norm recalibrated" if asked["batch_norm"] == "recalibrated" else ""
     loss = f"the mean over {data}{term}, in {asked['dtype']}{norm}"
     return f"{asked['dimensions']} {kind} ({scale}; {loss})"
+
+
+def connectivity_in_words(quantities: pd.DataFrame) -> str:
+    """Return which vertices are neighbours in the trees of a table, for captions."""
+    name = str(quantities["connectivity"].iloc[0])
+    if not name.startswith("mutual-knn"):
+        return f"{name} connectivity"
+    return (
+        f"{name}, ties between equally near vertices drawn by a seed (ties by index would leave "
+        "the axis neighbours alone in three and more dimensions)"
+    )
+
+
+def _judged(quantities: pd.DataFrame) -> str:
+    """Return in words in how many landscapes the finest two grids disagree on the minima."""
+    each = [
+        dict(zip(one["points"], one["minima"], strict=True))
+        for _, one in quantities.dropna(subset=["minima"]).groupby("seed")
+    ]
+    if not any(len(counts) > 1 for counts in each):
+        return "has no subgrid"
+    changing = sum(undersampled(counts) for counts in each)
+    return f"undersamples {changing} of {len(each)} landscapes" if changing else "suffices"
 
 
 def _plain(value: Any) -> str:

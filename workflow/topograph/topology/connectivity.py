@@ -54,6 +54,15 @@ def float_field(values: ArrayLike) -> NDArray[np.float64]:
     return field
 
 
+def on_border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which vertices of a lattice lie at an end of an axis longer than 1, shape (N,)."""
+    border = np.zeros(shape, dtype=bool)
+    for axis, length in enumerate(shape):
+        if length > 1:
+            np.moveaxis(border, axis, 0)[[0, -1]] = True
+    return border.ravel()
+
+
 def lattice_offsets(name: str, dimensions: int) -> NDArray[np.int64]:
     """Return the steps from a lattice vertex to its neighbours, shape (K, dimensions).
 

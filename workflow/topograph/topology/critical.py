@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from topograph.foundation.errors import TopographError
-from topograph.topology.connectivity import float_field, lattice_offsets
+from topograph.topology.connectivity import float_field, lattice_offsets, on_border
 
 MOST_AXES = 3
 
@@ -43,7 +43,7 @@ def critical_points(values: ArrayLike) -> pd.DataFrame:
             "index": index,
             "kind": np.array(_kinds(axes), dtype=object)[index],
             "multiplicity": found[vertex, index],
-            "on_border": _on_border(field.shape)[vertex],
+            "on_border": on_border(field.shape)[vertex],
         }
     )
     return table.iloc[np.argsort(value, kind="stable")].reset_index(drop=True)
@@ -55,7 +55,7 @@ def counts_by_index(values: ArrayLike) -> dict[str, float]:
     ``values`` and errors are those of ``critical_points``.
     """
     field = _checked(values)
-    counts = _multiplicities(field)[~_on_border(field.shape)].sum(axis=0)
+    counts = _multiplicities(field)[~on_border(field.shape)].sum(axis=0)
     return {f"critical_index_{index}": float(count) for index, count in enumerate(counts)}
 
 
@@ -99,14 +99,6 @@ def _overlap(shape: tuple[int, ...], step: NDArray[np.int64]) -> tuple[slice, ..
     return tuple(
         slice(max(0, -s), length - max(0, s)) for s, length in zip(step, shape, strict=True)
     )
-
-
-def _on_border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    border = np.zeros(shape, dtype=bool)
-    for axis, length in enumerate(shape):
-        if length > 1:
-            np.moveaxis(border, axis, 0)[[0, -1]] = True
-    return border.ravel()
 
 
 @functools.cache

@@ -130,6 +130,19 @@ class MergeTree:
         kept[deaths[(deaths >= 0) & survives[leaves]]] = True
         return _restrict(self, survives, kept)
 
+    def largest(self, minima: int) -> MergeTree:
+        """Return the tree simplified to at most so many minima, the most persistent.
+
+        Ties at the threshold all go; one essential minimum for each component always stays. Raises
+        TopographError for a number below 1.
+        """
+        if minima < 1:
+            raise TopographError(f"minima is {minima!r}; allowed: an integer from 1")
+        persistence = np.sort(self._persistence())[::-1]
+        if persistence.size <= minima:
+            return self
+        return self.simplify(float(np.nextafter(persistence[minima], np.inf)))
+
     def _persistence(self) -> NDArray[np.float64]:
         """Persistence of each minimum, in order of `minima`."""
         deaths = self.branch_death

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from topograph.topology.connectivity import LATTICES
+from topograph.topology.connectivity import LATTICES, on_border
 from topograph.topology.merge_tree import MergeTree
 
 # Rises that span a smaller factor, or fewer vertices, do not fix a slope.
@@ -43,7 +43,7 @@ def width_slope(tree: MergeTree) -> float:
     if not _is_on_lattice(tree) or axes == 0:
         return float("nan")
     heights = tree.heights[finite]
-    top = heights[_on_border(tree.shape)[finite]].min(initial=np.inf)
+    top = heights[on_border(tree.shape)[finite]].min(initial=np.inf)
     rises = np.sort(heights - heights.min())
     inside = (rises > 0) & (rises < top - heights.min())
     if inside.sum() < LEAST_VERTICES or rises[inside][-1] < LEAST_SPREAD * rises[inside][0]:
@@ -55,14 +55,3 @@ def width_slope(tree: MergeTree) -> float:
 
 def _is_on_lattice(tree: MergeTree) -> bool:
     return tree.connectivity in LATTICES or tree.connectivity.startswith("mutual-knn")
-
-
-def _on_border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which vertices lie at an end of an axis longer than 1, (N,) in C order."""
-    border = np.zeros(shape, dtype=bool)
-    for axis, length in enumerate(shape):
-        if length > 1:
-            border |= np.isin(np.arange(length), (0, length - 1)).reshape(
-                [-1 if i == axis else 1 for i in range(len(shape))]
-            )
-    return border.ravel()
