@@ -89,10 +89,10 @@ caption = (
     "error of the trained network against the exact solution. Middle: topological profiles of the "
     f"training loss on a grid of {grid['points'].max()} points along each of "
     f"{sampling_in_words(landscape)}; width counts grid points, "
-    "colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is what the "
-    f"arithmetic does not resolve ({connectivity_in_words(grid)}); all profiles share one "
-    "logarithmic loss axis and one scale of widths; a stem one point wide is the trained network alone: "
-    "the grid does not resolve its neighbourhood. Below: the solution of the first seed and the "
+    "colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is what "
+    f"the arithmetic does not resolve ({connectivity_in_words(grid)}); all profiles share one "
+    "logarithmic loss axis and one scale of widths; a stem one point wide is the trained network "
+    "alone: the grid does not resolve its neighbourhood. Below: the solution of the first seed and the "
     "exact one. Ranges in the tables are over seeds; so few seeds are no test of a difference."
 )
 values = {
