@@ -224,6 +224,17 @@ def test_images_add_up_and_integrate_to_the_total_persistence() -> None:
     assert not image(diagram((0, np.inf))).any()
 
 
+def test_the_image_of_superlevel_pairs_is_that_of_the_negated_values() -> None:
+    values = np.array([0.0, 3, 1, 2, -1, 4])
+    above, below = merge_tree(values, superlevel=True).pairs, merge_tree(-values).pairs
+    assert np.isfinite(above["death"]).sum() == 2
+    images = [
+        persistence_image(pairs, bandwidth=0.5, extent=(-4, 0, 0, 4)) for pairs in (above, below)
+    ]
+    np.testing.assert_allclose(*images)
+    assert images[0].max() > 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
