@@ -74,8 +74,9 @@ caption = (
     f"settings. Left to right: the training loss on {grid['points'].max()} points along each of "
     f"{sampling_in_words(landscape)}; its merge tree "
     f"({connectivity_in_words(grid)}); the profile, in which the width at a loss counts the grid "
-    "points below it; what the arithmetic does not resolve is grey; the persistence diagram of the same values (axis connectivity). Axes and colours of losses are "
-    "logarithmic. Numbers over all seeds are in the tables."
+    "points below it; what the arithmetic does not resolve is grey; the persistence diagram "
+    "of the same values (axis connectivity). Axes and colours of losses are logarithmic. Numbers "
+    "over all seeds are in the tables."
 )
 values = {"minima": data.by_label(grid, "minima"), "seeds": count}
 publish(figure, output, title=title, caption=caption, values=values)

@@ -92,8 +92,9 @@ caption = (
     "colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is what "
     f"the arithmetic does not resolve ({connectivity_in_words(grid)}); all profiles share one "
     "logarithmic loss axis and one scale of widths; a stem one point wide is the trained network "
-    "alone: the grid does not resolve its neighbourhood. Below: the solution of the first seed and the "
-    "exact one. Ranges in the tables are over seeds; so few seeds are no test of a difference."
+    "alone: the grid does not resolve its neighbourhood. Below: the solution of the "
+    "first seed and the exact one. Ranges in the tables are over seeds; so few seeds are no test "
+    "of a difference."
 )
 values = {
     "relative_error": data.by_label(metrics, "relative_error"),

@@ -16,7 +16,7 @@ from topograph.topology.shape import curve_distance, width_curve
 MEASURES = ("bottleneck", "bottleneck_scaled", "wasserstein_scaled", "width_curve")
 DRAWS = 2000
 # Matching diagrams takes the product of their numbers of pairs in memory.
-MOST_MINIMA = 1000
+MOST_MINIMA = 500
 
 
 def variability(trees: Sequence[MergeTree], *, seed: int = 0) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def variability(trees: Sequence[MergeTree], *, seed: int = 0) -> pd.DataFrame:
     Columns: measure, mean, low and high (the central 95 % of means over landscapes drawn again with
     replacement, NaN below 3 landscapes), landscapes. Measures: ``bottleneck`` between H0 diagrams
     in units of the values; ``bottleneck_scaled`` and ``wasserstein_scaled`` after each landscape's
-    values are scaled to [0, 1], all three of the 1000 most persistent minima at most;
+    values are scaled to [0, 1], all three of the 500 most persistent minima at most;
     ``width_curve``, the mean absolute difference of width curves. A landscape drawn twice is not
     compared with itself. NaN below 2 landscapes.
     """
