@@ -12,6 +12,7 @@ import pytest
 
 from topograph.foundation.errors import DataError
 from topograph.foundation.storage import read_table, write_json, write_table
+from topograph.report.page import write_page
 from topograph.report.site import build_site
 
 
@@ -91,6 +92,35 @@ def test_diverged_runs_are_marked_and_left_out_of_the_mean(fake_study: Any) -> N
     assert "finished: 3 seeds" in html
     assert "0.02<br><small>0.01 to 0.03</small>" in html
     assert "0.95<br><small>one seed</small>" in html
+
+
+def test_interactive_profiles_are_linked_where_they_are(fake_study: Any) -> None:
+    profiles = fake_study.reports / "profiles"
+    profiles.mkdir()
+    run = "convection-mlp-0a1b2c3d4e"
+    for name in (f"{run}.hessian-3d.html", f"{run}.random-2d.html", "gone-0000000000.a.html"):
+        (profiles / name).touch()
+    html = build(fake_study)
+    for analysis in ("hessian-3d", "random-2d"):
+        assert f'<a href="profiles/{run}.{analysis}.html">{analysis}<' in html
+    assert html.count('<a href="profiles/') == 2
+    # The other two runs.
+    assert html.count('<td><span aria-label="none">–</span></td>') == 2
+    page = fake_study.reports / "figures" / "tlp-fig3.html"
+    assert "Interactive profiles" not in page.read_text()
+    write_page(
+        page,
+        figure="tlp-fig3",
+        study="demo",
+        config="config/demo.yaml",
+        body="",
+        command="make it",
+        runs=[{"run": run, "label": "beta < 1"}, {"run": "gone", "label": "beta 2"}],
+        analysis="hessian-3d",
+    )
+    html = page.read_text()
+    assert f'<a href="../profiles/{run}.hessian-3d.html">beta &lt; 1</a></dd>' in html
+    assert "beta 2" not in html
 
 
 @pytest.mark.parametrize(

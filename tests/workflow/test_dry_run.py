@@ -9,8 +9,22 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 EXPECTED = {
-    "smoke": {"train": 5, "sample_landscape": 5, "jump_retrain": 2, "figure": 4, "site": 1},
-    "study": {"train": 8, "sample_landscape": 11, "jump_retrain": 3, "figure": 5, "site": 1},
+    "smoke": {
+        "train": 5,
+        "sample_landscape": 5,
+        "profile_page": 5,
+        "jump_retrain": 2,
+        "figure": 4,
+        "site": 1,
+    },
+    "study": {
+        "train": 8,
+        "sample_landscape": 11,
+        "profile_page": 11,
+        "jump_retrain": 3,
+        "figure": 5,
+        "site": 1,
+    },
     "paper": {"train": 217, "sample_landscape": 84, "jump_retrain": 133, "fetch_data": 3},
 }
 
@@ -26,7 +40,13 @@ def test_a_fresh_clone_has_exactly_these_jobs(checkout, study):
 def test_a_figure_asks_only_for_what_it_shows(checkout):
     done = checkout.make("reports/study/figures/tlp-fig4.html", "ARGS=--dry-run")
     jobs = checkout.jobs(done.stdout)
-    assert jobs == {"train": 2, "sample_landscape": 2, "topology": 2, "figure": 1}
+    assert jobs == {
+        "train": 2,
+        "sample_landscape": 2,
+        "topology": 2,
+        "profile_page": 2,
+        "figure": 1,
+    }
 
 
 def test_the_graph_is_built_without_torch(checkout):

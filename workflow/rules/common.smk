@@ -26,9 +26,14 @@ except TopographError as mistake:
 RESULTS = f"results/{STUDY.study}"
 REPORTS = f"reports/{STUDY.study}"
 SCRIPTS = "workflow/scripts"
+TEMPLATE_FOLDER = Path("workflow/topograph/report/templates")
 TEMPLATES = sorted(
-    str(path) for path in Path("workflow/topograph/report/templates").iterdir()
+    str(path) for path in TEMPLATE_FOLDER.iterdir() if path.stem != "profile"
 )
+PROFILE_TEMPLATES = [
+    str(TEMPLATE_FOLDER / name)
+    for name in ("base.html", "style.css", "profile.html", "profile.js", "profile.css")
+]
 
 
 wildcard_constraints:
@@ -86,6 +91,15 @@ def runs():
     ]
 
 
+def labels_of(wildcards):
+    """Return what the experiments call a run; "default" would say little without theirs."""
+    return [
+        f"{entry['experiment']}, {entry['label']}"
+        for entry in runs()
+        if entry["run"] == wildcards.run
+    ]
+
+
 def runs_of(figure):
     """Return the cells that a figure shows."""
     chosen = STUDY.figures[figure].experiment
@@ -95,11 +109,21 @@ def runs_of(figure):
 def analysis_files(run, name):
     """Return every file that an analysis of a run leaves, by its kind."""
     if isinstance(ANALYSES[run, name], Landscape):
-        stages = [rules.sample_landscape, rules.topology]
+        stages = [rules.sample_landscape, rules.topology, rules.profile_page]
     else:
         stages = [rules.jump_retrain, rules.embed, rules.homology]
     files = [file for stage in stages for file in stage.output]
     return expand(files, run=run, analysis=name)
+
+
+def profile_pages():
+    """Return the interactive page of every landscape."""
+    return [
+        page
+        for (run, name), analysis in ANALYSES.items()
+        if isinstance(analysis, Landscape)
+        for page in expand(rules.profile_page.output.page, run=run, analysis=name)
+    ]
 
 
 def all_analyses():

@@ -1,4 +1,26 @@
-"""The site.  IN: every figure, the index of runs  OUT: reports/<study>/index.html"""
+"""The site.  IN: every figure, landscape and run  OUT: reports/<study>/index.html, profiles/*"""
+
+
+rule profile_page:
+    """Write the interactive page of the landscapes of a run."""
+    input:
+        landscape=rules.sample_landscape.output.landscape,
+        pairs=rules.topology.output.pairs,
+        templates=PROFILE_TEMPLATES,
+    output:
+        page=f"{REPORTS}/profiles/{{run}}.{{analysis}}.html",
+    log:
+        f"{RESULTS}/logs/profiles/{{run}}/{{analysis}}.log",
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        study=STUDY.study,
+        analysis=analysis_of,
+        labels=labels_of,
+        code=code_of("profile_page.py"),
+    script:
+        "../scripts/profile_page.py"
 
 
 rule index:
@@ -21,6 +43,7 @@ rule site:
         figures=expand(rules.figure.output, figure=STUDY.figures),
         index=rules.index.output.index,
         metrics=expand(rules.train.output.metrics, run=CELLS),
+        profiles=profile_pages(),
         templates=TEMPLATES,
     output:
         site=f"{REPORTS}/index.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,22 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_page(
-    output: Path, *, figure: str, study: str, config: str, body: str, command: str
+    output: Path,
+    *,
+    figure: str,
+    study: str,
+    config: str,
+    body: str,
+    command: str,
+    runs: Sequence[Mapping[str, Any]] = (),
+    analysis: str = "",
 ) -> None:
     """Write the page of a figure whose SVG, PDF and values lie beside it under the same stem.
 
     ``config`` is the study file and ``command`` the line that remakes the page. ``body`` is HTML
     from ``run_notebook`` and is inserted as it is; everything else is escaped. The page links
-    ``<stem>.manifest.json``, which the job writes after it, and the study's ../index.html.
+    ``<stem>.manifest.json``, which the job writes after it, the study's ../index.html and, by
+    label, ../profiles/<run>.<analysis>.html of the ``runs`` (run and label) that have it.
 
     Raises DataError when one of the figure's files is missing or broken.
     """
@@ -38,10 +48,19 @@ def write_page(
         command=command,
         title=published["title"],
         caption=published["caption"],
+        profiles=_profiles(output.parent.parent / "profiles", runs, analysis),
         body=Markup(body),
     )
     with atomic(output) as temporary:
         temporary.write_text(html, encoding="utf-8")
+
+
+def _profiles(
+    folder: Path, runs: Sequence[Mapping[str, Any]], analysis: str
+) -> list[tuple[str, str]]:
+    """Return label and file name of the interactive pages that are there."""
+    names = [(run["label"], f"{run['run']}.{analysis}.html") for run in runs]
+    return [(label, name) for label, name in names if (folder / name).is_file()]
 
 
 def render(template: str, **values: Any) -> str:

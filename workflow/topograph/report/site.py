@@ -44,14 +44,16 @@ def build_site(
     ``reports`` and ``results`` are the study's own folders, such as reports/study and
     results/study. Each figure's card gives its own seconds and those of every job that it was made
     from, found by following the inputs of manifests; a job used twice counts once. Metrics are
-    averaged over the seeds that did not diverge, and diverged seeds are counted beside them.
+    averaged over the seeds that did not diverge, and diverged seeds are counted beside them. The
+    interactive pages of a run, in profiles/, are linked where they are.
 
     Raises DataError when a figure's files, a manifest, the index of runs or a run's metrics are
     missing or broken.
     """
     producers = {
         output: job
-        for path in sorted(results.glob("**/*.manifest.json"))
+        for folder in (results, reports / "profiles")
+        for path in sorted(folder.glob("**/*.manifest.json"))
         for job in [_read_job(path)]
         for output in job.outputs
     }
@@ -164,11 +166,18 @@ def _runs(reports: Path, results: Path) -> _Runs:
                 "label": row["label"],
                 "parameters": _parameters(row, results),
                 "seeds": ", ".join(map(str, json.loads(row["seeds"]))),
+                "profiles": _profiles(reports, row["run"]),
                 "manifest": Path(os.path.relpath(manifest, reports)).as_posix(),
                 **_outcome(tables[row["run"]], shown),
             }
         )
     return _Runs(shown, experiments, len(tables))
+
+
+def _profiles(reports: Path, run: str) -> list[tuple[str, str]]:
+    """Return the analysis and the link of each interactive page of a run."""
+    pages = sorted((reports / "profiles").glob(f"{run}.*.html"))
+    return [(page.stem.removeprefix(f"{run}."), f"profiles/{page.name}") for page in pages]
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
