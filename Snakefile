@@ -5,6 +5,7 @@ Where things lie (results/README.md has the columns):
     results/<study>/<stage>/<run>/<analysis>.<ext>    with a .manifest.json beside each
     results/<study>/scratch/<run>/                    work in progress, safe to delete when idle
     reports/<study>/figures/<figure>.html .svg .pdf   and index.html above them
+    reports/<study>/profiles/<run>.<analysis>.html    interactive profiles of each landscape
 
 Start it with make, which names the profile: a bare `snakemake` reruns on touched sources.
 """

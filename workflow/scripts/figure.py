@@ -32,4 +32,6 @@ with job(snakemake):
         config=snakemake.params.config,
         body=body,
         command=f"make {page}",
+        runs=snakemake.params.runs,
+        analysis=snakemake.params.figure["analysis"],
     )
