@@ -182,3 +182,4 @@ def test_tree_lines_join_stems_at_saddles() -> None:
     marks = shape.marks()
     assert marks[["x", "y"]].to_numpy().tolist() == [[2, 0], [3.5, 2], [2.5, 5]]
     assert marks["vertex"].tolist() == [0, 3, 2]
+    assert marks["volume"].tolist() == [3, 2, 0]

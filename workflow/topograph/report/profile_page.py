@@ -225,7 +225,7 @@ def _basins(
     tree, centres = shape.tree, shape.centres
     number = {int(branch): i for i, branch in enumerate(branches)}
     deaths = dict(zip(np.flatnonzero(tree.is_leaf).tolist(), tree.branch_death, strict=True))
-    volumes = np.bincount(tree.vertex_basin[tree.vertex_basin >= 0], minlength=tree.arc_vertex.size)
+    volumes = tree.basin_volumes
     found = []
     for branch in number:
         vertex, death = int(tree.arc_vertex[branch]), int(deaths[branch])

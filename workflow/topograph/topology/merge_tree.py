@@ -82,6 +82,12 @@ class MergeTree:
         return self.arc_vertex[~self.is_leaf]
 
     @property
+    def basin_volumes(self) -> NDArray[np.int64]:
+        """The number of vertices whose steepest descent ends in each arc's minimum, shape (A,)."""
+        basins = self.vertex_basin[self.vertex_basin >= 0]
+        return np.bincount(basins, minlength=self.arc_vertex.size)
+
+    @property
     def branch_death(self) -> NDArray[np.int64]:
         """The arc at whose start each minimum dies, in order of `minima`; -1 if it never does."""
         parents = self.arc_parent

@@ -106,9 +106,10 @@ class Profile:
         )
 
     def marks(self) -> pd.DataFrame:
-        """Return one row per arc start: kind, vertex, x, y.
+        """Return one row per arc start: kind, vertex, x, y, volume.
 
-        `kind` is "minimum" ("maximum" for a superlevel tree) or "saddle".
+        `kind` is "minimum" ("maximum" for a superlevel tree) or "saddle"; `volume` is the number of
+        vertices from which steepest descent reaches the minimum, 0 for a saddle.
         """
         leaf = "maximum" if self.tree.superlevel else "minimum"
         vertices = self.tree.arc_vertex
@@ -118,6 +119,7 @@ class Profile:
                 "vertex": vertices,
                 "x": self.centres,
                 "y": self.tree.values[vertices],
+                "volume": self.tree.basin_volumes,
             }
         )
 

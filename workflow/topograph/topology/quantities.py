@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from topograph.topology.merge_tree import MergeTree
 from topograph.topology.resolution import resolved
@@ -102,7 +101,7 @@ def _smad(tree: MergeTree, extent: float) -> dict[str, float]:
     gaps = heights[tree.arc_parent[arcs]] - heights[arcs]
     smad, weighted = (
         float(found.mean()) if arcs.size else 0.0
-        for found in (gaps, gaps * basin_shares(tree)[arcs])
+        for found in (gaps, gaps * tree.basin_volumes[arcs] / (tree.values.size - tree.masked))
     )
     return {
         "smad": smad,
@@ -111,15 +110,6 @@ def _smad(tree: MergeTree, extent: float) -> dict[str, float]:
     }
 
 
-def basin_shares(tree: MergeTree) -> NDArray[np.float64]:
-    """Return the share of the finite vertices that descend to each arc's minimum, (A,).
-
-    0 for arcs that start at a saddle.
-    """
-    basins = tree.vertex_basin[tree.vertex_basin >= 0]
-    return np.bincount(basins, minlength=tree.arc_vertex.size) / basins.size
-
-
 def _volumes(tree: MergeTree) -> dict[str, float]:
-    shares = basin_shares(tree)
+    shares = tree.basin_volumes / (tree.values.size - tree.masked)
     return {"volume_global_basin": float(shares[0]), "volume_largest_basin": float(shares.max())}
