@@ -107,6 +107,14 @@ def test_what_is_not_resolved_is_grey_and_has_no_dot(shape: Profile) -> None:
     assert len(artists.minima.get_offsets()) == 1 and len(artists.saddles.get_offsets()) == 0
 
 
+def test_many_dots_are_smaller(shape: Profile) -> None:
+    few = draw_profile(axes_of_a_figure(), shape.table(), shape.marks()).minima
+    many = profile(merge_tree(np.random.default_rng(0).random((30, 30))))
+    assert many.tree.minima.size > 80
+    small = draw_profile(axes_of_a_figure(), many.table(), many.marks()).minima
+    assert small.get_sizes()[0] < few.get_sizes()[0] == 16
+
+
 def test_profiles_side_by_side_share_axis_scale_and_colours(shape: Profile) -> None:
     other = profile(merge_tree([2.0, 4, 9]))
     axes = axes_of_a_figure()

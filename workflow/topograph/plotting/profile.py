@@ -25,6 +25,9 @@ from topograph.topology.profile import stepped
 
 # An outline is drawn to this share of the picture's width and height.
 CELLS = 500
+# Square points: of one dot at least and at most, and of all of a kind together.
+DOT = (3.0, 16.0)
+AREA_OF_DOTS = 800.0
 # Between profiles side by side, as a share of their width.
 GAP = 0.08
 
@@ -157,13 +160,15 @@ def _seen(x: np.ndarray, y: np.ndarray, first: np.ndarray, *, log: bool) -> np.n
 def _dots(
     axes: Axes, marks: pd.DataFrame, colour: str, label: str, *, zorder: int
 ) -> PathCollection:
+    # Many dots are smaller and have a thinner rim: their rims would hide them.
+    size = float(np.clip(AREA_OF_DOTS / max(1, len(marks)), *DOT))
     return axes.scatter(
         marks["x"],
         marks["y"],
-        s=16,
+        s=size,
         color=colour,
         edgecolors="white",
-        linewidths=0.4,
+        linewidths=0.025 * size,
         label=label,
         zorder=zorder,
     )
