@@ -38,7 +38,7 @@ table = metrics.groupby("run", sort=False).agg(
     iterations=("iterations", spread),
     diverged=("diverged", "sum"),
 )
-shown = ["minima", "saddles", "mean_persistence", "width_slope", "loss_range"]
+shown = ["minima", "minima_resolved", "saddles", "mean_persistence", "width_slope", "loss_range"]
 table = table.join(grid.groupby("run", sort=False)[shown].agg(spread)).rename(index=data.labels)
 captioned(table.T, "Networks and landscapes: mean and range over seeds.")
 

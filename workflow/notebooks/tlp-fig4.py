@@ -38,7 +38,7 @@ final = metrics.groupby("run", sort=False)[scores].agg(spread).rename(index=data
 captioned(final, "On held-out slices after training: mean and range over seeds.")
 
 # %%
-shown = ["loss_minimum", "loss_range", "minima", "saddles", "width_slope"]
+shown = ["loss_minimum", "loss_range", "minima", "minima_resolved", "saddles", "width_slope"]
 depth = grid.groupby(["run", "epoch"], sort=False)[shown].agg(spread)
 captioned(
     depth.rename(index=data.labels, level=0),
