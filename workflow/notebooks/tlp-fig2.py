@@ -50,8 +50,8 @@ numbers = grid.groupby("run", sort=False)[shown].agg(spread).rename(index=data.l
 captioned(
     numbers,
     "The landscapes: mean and range over seeds; the picture shows the first. The saddle-minimum "
-    "average distance (smad) is that of the merge tree; its older form, on the contour tree, is not "
-    "computed. A quadratic bowl has width_slope 1, a cone 2.",
+    "average distance (smad) is that of the merge tree; its older form, on the contour tree, is "
+    "not computed. A quadratic bowl has width_slope 1, a cone 2.",
 )
 
 # %%
