@@ -97,7 +97,7 @@ PEERS := .venv-peers/.ready
 conformance: $(PEERS) ## run the closed-form cases on rival packages too
 	OMP_NUM_THREADS=1 .venv-peers/bin/python tests/conformance/peers.py
 
-bench: $(PEERS) ## measure against rival packages, 20 minutes on 2 idle cores
+bench: $(PEERS) ## measure against rival packages, under an hour on 2 idle cores
 	.venv-peers/bin/python tests/bench/bench.py
 
 .PHONY: gpu

@@ -176,7 +176,7 @@ def _drawn(
     finite = tree.values[tree.vertex_arc >= 0]
     low, high = float(finite.min()), float(finite.max())
     digits = _digits(low, high)
-    shape = profile(tree.simplify(_threshold(tree, limit)))
+    shape = profile(tree.largest(limit))
     branches = _branches(shape, limit)
     entry: dict[str, Any] = {
         "minima": tree.minima.size,
@@ -190,16 +190,6 @@ def _drawn(
     if len(axes) == 2:
         entry["surface"] = _surface(shape.tree, branches, (low, high), stride)
     return entry
-
-
-def _threshold(tree: MergeTree, limit: int) -> float:
-    """Return the least persistence that leaves at most ``limit`` minima, or the components."""
-    table = tree.pairs
-    lengths = (table["death"] - table["birth"]).to_numpy()
-    if lengths.size <= limit:
-        return 0.0
-    tied = lengths[limit] == lengths[limit - 1]
-    return float(np.nextafter(lengths[limit - 1], np.inf) if tied else lengths[limit - 1])
 
 
 def _branches(shape: Profile, limit: int) -> NDArray[np.int64]:

@@ -328,6 +328,7 @@ def _drain(region, ranks, starts, steps, basin, queue):
     while read < length:
         vertex = queue[read]
         read += 1
+        # As in _flood: a function of its own for the two makes the sweep a fifth slower.
         first, last, base = 0, steps.size, vertex
         if starts.size > 0:
             first, last, base = starts[vertex], starts[vertex + 1], 0
