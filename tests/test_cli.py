@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from topograph.cli import main
+from topograph.cli.main import main
 from topograph.config.schema import schema_text
 from topograph.foundation.storage import write_dataset
 
@@ -51,7 +51,7 @@ def test_a_mistake_is_one_line_on_standard_error(tmp_path, capsys, old, new, mes
 
 
 def test_the_installed_command_ends_with_1_and_without_a_traceback(tmp_path):
-    command = "import sys; from topograph.cli import main; sys.exit(main())"
+    command = "import sys; from topograph.cli.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", command, "check", str(tmp_path / "none.yaml")],
         capture_output=True,

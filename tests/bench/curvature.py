@@ -158,5 +158,5 @@ def run(device: str, names: list[str], repeats: int) -> None:
             line(pairs[-1])
         traces.append({"objective": name, **trace(fitted, device, min(repeats, 3))})
         line(traces[-1])
-    publish("top-five", pairs, device, started)
-    publish("trace", traces, device, started)
+    publish(__file__, "top-five", pairs, device, started)
+    publish(__file__, "trace", traces, device, started)

@@ -41,7 +41,7 @@ def run(device: str, names: list[str], repeats: int) -> None:
     for row in rows:
         row["microseconds_per_point"] = 1e6 * float(row["seconds"]) / int(row["points"])
         line(row)
-    publish("growth", rows, device, started)
+    publish(__file__, "growth", rows, device, started)
 
 
 def _alone(side: int, device: str) -> dict[str, float]:

@@ -82,4 +82,4 @@ def run(device: str, names: list[str], repeats: int) -> None:
     for name in names:
         rows.append(measure(SUBJECTS[name](), device, min(repeats, 3)))
         line(rows[-1])
-    publish("limits", rows, device, started)
+    publish(__file__, "limits", rows, device, started)

@@ -83,4 +83,4 @@ def run(device: str, names: list[str], repeats: int) -> None:
     for name in names:
         rows.append(measure(SUBJECTS[name](), device, repeats))
         line(rows[-1])
-    publish("points", rows, device, started)
+    publish(__file__, "points", rows, device, started)

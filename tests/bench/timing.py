@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from topograph.foundation.provenance import write_manifest
+from topograph.foundation.provenance import Code, write_manifest
 from topograph.foundation.storage import atomic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,8 +56,10 @@ def ratio(above: list[float], below: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
-def publish(name: str, rows: list[dict[str, object]], device: str, started: str) -> None:
-    """Write a table and its manifest under reports/published/, numbers to four digits."""
+def publish(
+    script: str, name: str, rows: list[dict[str, object]], device: str, started: str
+) -> None:
+    """Write a script's table and its manifest under reports/published/, numbers to four digits."""
     folder = Path("reports/published") / ("gpu" if device == "cuda" else "bench")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     path = folder / f"{name}.csv"
@@ -67,8 +69,10 @@ def publish(name: str, rows: list[dict[str, object]], device: str, started: str)
         writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
     write_manifest(
         [path],
+        rule="bench",
         inputs=[Path("envs/peers.txt")],
         parameters={"threads": THREADS, "table": name, "cores": os.cpu_count()},
+        code=Code(scripts=(f"tests/bench/{Path(script).name}",)),
         command="make gpu" if device == "cuda" else "make bench",
         device=torch.cuda.get_device_name() if device == "cuda" else device,
         started=started,

@@ -42,12 +42,12 @@ def run(device: str, names: list[str], repeats: int) -> None:
     for row in comparisons(repeats):
         rows.append(row)
         line(row)
-    publish("trees", rows, device, started)
+    publish(__file__, "trees", rows, device, started)
     grown = []
     for name, side in itertools.product(FIELDS, SIDES):
         grown.append(growth(name, side, repeats))
         line(grown[-1])
-    publish("tree-growth", grown, device, started)
+    publish(__file__, "tree-growth", grown, device, started)
     picture(grown, Path("reports/published/bench/tree-growth.svg"))
 
 

@@ -16,7 +16,7 @@ from ours import Topograph
 from package import NotOffered, Package
 from rivals import RIVALS
 
-from topograph.foundation.provenance import now, write_manifest
+from topograph.foundation.provenance import Code, now, write_manifest
 from topograph.foundation.storage import atomic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,8 +73,10 @@ def main() -> None:
     outputs = [write(FOLDER / "table.csv", table), write(FOLDER / "measured.csv", measured)]
     write_manifest(
         outputs,
+        rule="conformance",
         inputs=[Path("envs/peers.txt")],
         parameters={"cases": len(CASES), "packages": [p.name for p in packages]},
+        code=Code(scripts=("tests/conformance/peers.py", "tests/conformance/ours.py")),
         command="make conformance",
         device="cpu",
         started=started,

@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topograph.foundation import provenance
-from topograph.foundation.provenance import code_digest, digest, manifest_path, write_manifest
+from topograph.foundation.provenance import (
+    Code,
+    code_digest,
+    digest,
+    manifest_path,
+    write_manifest,
+)
 
 # A package that would fail if anyone imported it; `top` reaches `deep` by a relative import of a
 # module, a relative import of a name inside a function, and an absolute import.
@@ -52,6 +58,9 @@ def package(tmp_path, monkeypatch):
         path.write_text(textwrap.dedent(text))
     monkeypatch.setattr(provenance, "PACKAGE_ROOT", tmp_path)
     return root
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def top_digest() -> str:
@@ -243,8 +252,11 @@ def test_a_manifest_lists_files_with_digests_that_hold(tmp_path):
         path.write_bytes(path.name.encode() * 100)
     written = write_manifest(
         outputs,
+        rule="train",
         inputs=inputs,
         parameters={"seeds": [0, 1], "loss": float("nan")},
+        code=Code(("topograph.models.mlp",), ("workflow/scripts/train.py",)),
+        data={"digits": "abc"},
         started="2025-01-01T00:00:00+00:00",
         command="make x",
         device="cpu",
@@ -255,6 +267,12 @@ def test_a_manifest_lists_files_with_digests_that_hold(tmp_path):
         assert listed == {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
     assert manifest["parameters"] == {"seeds": [0, 1], "loss": None}
     assert (manifest["command"], manifest["device"]) == ("make x", "cpu")
+    assert (manifest["rule"], manifest["data"]) == ("train", {"digits": "abc"})
+    assert manifest["code"] == {
+        "digest": code_digest("topograph.models.mlp", scripts=[ROOT / "workflow/scripts/train.py"]),
+        "modules": ["topograph.models.mlp"],
+        "scripts": ["workflow/scripts/train.py"],
+    }
     assert manifest["started"] < manifest["ended"]
     assert manifest["versions"]["torch"].split(".")[0].isdigit()
     assert manifest["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")

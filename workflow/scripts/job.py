@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from topograph.config.runs import Cell
 from topograph.foundation.errors import TopographError
-from topograph.foundation.provenance import now, write_manifest
+from topograph.foundation.provenance import Code, now, write_manifest
 
 
 @contextmanager
-def job(snakemake: Any) -> Iterator[None]:
+def job(snakemake: Any) -> Iterator[dict[str, str]]:
     """Run the body of a rule with its output in the log, and write the manifest at the end.
 
     A TopographError becomes one message at the terminal and a non-zero exit; the traceback is in
-    the log.
+    the log. Yields a mapping for the sums of data that the job read from no file of its inputs.
     """
+    data: dict[str, str] = {}
     started = now()
     log = Path(snakemake.log.get("text", snakemake.log[0]))
     terminal = os.dup(2)
@@ -30,8 +32,8 @@ def job(snakemake: Any) -> Iterator[None]:
             os.dup2(file.fileno(), descriptor)
         try:
             _limit_threads(snakemake.threads)
-            yield
-            _manifest(snakemake, started)
+            yield data
+            _manifest(snakemake, started, data)
         except Exception as error:
             traceback.print_exc()
             _tell(terminal, snakemake.rule, error, log)
@@ -51,12 +53,19 @@ def _limit_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def _manifest(snakemake: Any, started: str) -> None:
+def _manifest(snakemake: Any, started: str, data: Mapping[str, str]) -> None:
+    scripts = [f"workflow/scripts/{snakemake.rule}.py"]
+    if notebook := snakemake.input.get("notebook"):
+        scripts.append(notebook)
+    cell = snakemake.params.get("cell")
     write_manifest(
         list(snakemake.output),
+        rule=snakemake.rule,
         inputs=[path for path in snakemake.input if Path(path).is_file()],
         parameters=dict(snakemake.params.items()),
+        code=Code(tuple(Cell.from_dict(cell).modules) if cell else (), tuple(scripts)),
         started=started,
         command=f"make {snakemake.output[0]}",
         device=snakemake.params.get("device", "cpu"),
+        data=data,
     )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from topograph.foundation.modules import module_source
 from topograph.foundation.storage import write_json
@@ -64,6 +64,21 @@ def code_digest(*modules: str, scripts: Iterable[str | Path] = ()) -> str:
         seen[name], imported = _parsed(path, name, path.stat().st_mtime_ns)
         pending += [name.rpartition(".")[0], *imported]
     return digest(sorted(seen.items()))
+
+
+class Code(NamedTuple):
+    """What the digest of a job's code is taken of, written down so that it can be taken again.
+
+    ``modules`` are those of the targets of a cell; ``scripts`` are relative to the repository.
+    """
+
+    modules: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+
+    def digest(self) -> str:
+        """Return the digest as it is today; raises as ``code_digest`` does."""
+        root = PACKAGE_ROOT.parent
+        return code_digest(*self.modules, scripts=[root / script for script in self.scripts])
 
 
 def _in_topograph(name: str) -> bool:
@@ -142,23 +157,30 @@ def git_commit(root: Path) -> str:
 def write_manifest(
     outputs: Iterable[str | Path],
     *,
+    rule: str,
     inputs: Iterable[str | Path],
     parameters: Mapping[str, Any],
+    code: Code,
     started: str,
     command: str,
     device: str,
+    data: Mapping[str, str] | None = None,
 ) -> Path:
     """Write ``<first output's stem>.manifest.json`` beside the first output and return its path.
 
-    ``parameters`` holds the resolved cell, seeds, analysis and code digest. Files are listed with
-    their SHA-256, so that a result copied elsewhere can still be checked against its inputs.
+    ``parameters`` holds the resolved cell, seeds and analysis. Files are listed with their
+    SHA-256, so that a result copied elsewhere can still be checked against its inputs; ``data`` has
+    the sums of data that came from no file listed.
     """
     listed = [Path(path) for path in outputs]
     lock = PACKAGE_ROOT.parent / "envs" / "lock.txt"
     manifest = {
+        "rule": rule,
         "outputs": {str(path): file_digest(path) for path in listed},
         "inputs": {str(path): file_digest(path) for path in inputs},
+        "data": dict(data or {}),
         "parameters": dict(parameters),
+        "code": {"digest": code.digest(), **code._asdict()},
         "command": command,
         "commit": git_commit(PACKAGE_ROOT.parent),
         "lock": file_digest(lock) if lock.is_file() else "unknown",

@@ -6,15 +6,15 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from topograph.archive.history import Job, ancestors, producers, read_job, read_jobs
 from topograph.foundation.errors import DataError
 from topograph.foundation.provenance import manifest_path
-from topograph.foundation.storage import atomic, read_json, read_table, require
+from topograph.foundation.storage import atomic, read_table, require
 from topograph.report.figure import read_published
 from topograph.report.page import render
 
@@ -24,16 +24,6 @@ _METRICS = {
     "train_loss": "Training loss",
 }
 _INDEX_COLUMNS = ("experiment", "run", "label", "parameters", "seeds")
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One finished job, as its manifest tells it."""
-
-    manifest: Path
-    seconds: float
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
 
 
 def build_site(
@@ -50,20 +40,14 @@ def build_site(
     Raises DataError when a figure's files, a manifest, the index of runs or a run's metrics are
     missing or broken.
     """
-    producers = {
-        output: job
-        for folder in (results, reports / "profiles")
-        for path in sorted(folder.glob("**/*.manifest.json"))
-        for job in [_read_job(path)]
-        for output in job.outputs
-    }
-    jobs: set[_Job] = set()
+    made_by = producers(read_jobs(results, reports / "profiles"))
+    jobs: set[Job] = set()
     cards = []
     for figure in figures:
-        own = _read_job(manifest_path(reports / "figures" / f"{figure}.html"))
-        ancestors = _ancestors(own, producers)
-        jobs |= ancestors | {own}
-        cards.append(_card(study, figure, reports, own, ancestors))
+        own = read_job(manifest_path(reports / "figures" / f"{figure}.html"))
+        before = ancestors(own, made_by)
+        jobs |= before | {own}
+        cards.append(_card(study, figure, reports, own, before))
     runs = _runs(reports, results)
     html = render(
         "index.html",
@@ -82,34 +66,7 @@ def build_site(
     return target
 
 
-def _read_job(path: Path) -> _Job:
-    content = read_json(path)
-    try:
-        started, ended = (datetime.fromisoformat(content[key]) for key in ("started", "ended"))
-        # Some rules name files by absolute path; both forms must meet.
-        inputs, outputs = (
-            tuple(os.path.abspath(name) for name in content[key]) for key in ("inputs", "outputs")
-        )
-        return _Job(path, (ended - started).total_seconds(), inputs, outputs)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path} is not a manifest ({error!r}); it needs started, ended, inputs and outputs. "
-            f"Remove it and make the file it stands beside again"
-        ) from error
-
-
-def _ancestors(job: _Job, producers: dict[str, _Job]) -> set[_Job]:
-    found: set[_Job] = set()
-    pending = list(job.inputs)
-    while pending:
-        producer = producers.get(pending.pop())
-        if producer is not None and producer not in found:
-            found.add(producer)
-            pending += producer.inputs
-    return found
-
-
-def _total(jobs: Iterable[_Job]) -> float:
+def _total(jobs: Iterable[Job]) -> float:
     return sum(job.seconds for job in jobs)
 
 
@@ -123,9 +80,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _card(
-    study: str, figure: str, reports: Path, own: _Job, ancestors: set[_Job]
-) -> dict[str, Any]:
+def _card(study: str, figure: str, reports: Path, own: Job, before: set[Job]) -> dict[str, Any]:
     folder = reports / "figures"
     for suffix in ("html", "svg"):
         require(folder / f"{figure}.{suffix}")
@@ -136,8 +91,8 @@ def _card(
         "caption": published["caption"],
         "command": f"make reports/{study}/figures/{figure}.html",
         "own": _duration(own.seconds),
-        "others": _duration(_total(ancestors)),
-        "other_count": len(ancestors),
+        "others": _duration(_total(before)),
+        "other_count": len(before),
     }
 
 

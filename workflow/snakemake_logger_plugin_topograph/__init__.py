@@ -1,0 +1,1 @@
+"""Snakemake's messages as a person wants them: `snakemake --logger topograph`."""

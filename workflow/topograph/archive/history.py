@@ -1,0 +1,73 @@
+"""The history of a result: the job that made it, the jobs behind its inputs, up to the data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from topograph.foundation.errors import DataError
+from topograph.foundation.storage import read_json
+
+SUFFIX = ".manifest.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One finished job, as its manifest tells it; files by absolute path, with their SHA-256."""
+
+    manifest: Path
+    seconds: float
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    content: Mapping[str, Any]
+
+    def __hash__(self) -> int:
+        return hash(self.manifest)
+
+
+def read_job(manifest: Path) -> Job:
+    """Read a manifest.
+
+    Raises DataError when it is missing or lacks what every manifest holds.
+    """
+    content = read_json(manifest)
+    try:
+        started, ended = (datetime.fromisoformat(content[key]) for key in ("started", "ended"))
+        # Some rules name files by absolute path; both forms must meet.
+        inputs, outputs = (
+            {os.path.abspath(name): found for name, found in content[key].items()}
+            for key in ("inputs", "outputs")
+        )
+        return Job(manifest, (ended - started).total_seconds(), inputs, outputs, content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{manifest} is not a manifest ({error!r}); it needs started, ended, inputs and "
+            "outputs. Remove it and make the file it stands beside again"
+        ) from error
+
+
+def read_jobs(*folders: Path) -> list[Job]:
+    """Return every job whose manifest lies in or below the folders."""
+    found = {path for folder in folders for path in folder.glob(f"**/*{SUFFIX}")}
+    return [read_job(path) for path in sorted(found)]
+
+
+def producers(jobs: Iterable[Job]) -> dict[str, Job]:
+    """Return the job that made each file, by absolute path."""
+    return {output: job for job in jobs for output in job.outputs}
+
+
+def ancestors(job: Job, made_by: Mapping[str, Job]) -> set[Job]:
+    """Return every job that a job's inputs came from; a job used twice is there once."""
+    found: set[Job] = set()
+    pending = list(job.inputs)
+    while pending:
+        producer = made_by.get(pending.pop())
+        if producer is not None and producer not in found:
+            found.add(producer)
+            pending += producer.inputs
+    return found
