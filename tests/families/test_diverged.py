@@ -67,7 +67,7 @@ def test_its_landscapes_are_nan_from_the_divergence_on(
         epochs=[0, 3, "last"],
         examples=5,
     )
-    dataset = landscapes(diverged[0], analysis, diverged[1])
+    dataset = landscapes(diverged[0], analysis, diverged[1]).dataset
     assert dataset["epoch"].values.tolist() == [0, 3, 4]
     assert dataset["diverged"].values.tolist() == [[0, 1, 1]]
     assert np.isfinite(dataset["loss"].sel(epoch=0)).all()
@@ -84,7 +84,7 @@ def test_a_cell_in_which_every_seed_diverged_has_a_quantities_row_and_no_marks(
     analysis = Landscape(
         kind="landscape", directions="random", dimensions=2, points=3, distance=0.1
     )
-    dataset = landscapes(diverged[0], analysis, diverged[1])
+    dataset = landscapes(diverged[0], analysis, diverged[1]).dataset
     assert dataset["loss"].shape == (1, 1, 3, 3)
     assert dataset["loss"].isnull().all()
     tables = landscape_topology(dataset, "axis")
@@ -106,7 +106,7 @@ def test_finite_weights_with_an_infinite_loss_count_as_diverged(
     analysis = Landscape(
         kind="landscape", directions="hessian", dimensions=1, points=3, distance=0.1
     )
-    dataset = landscapes(cell, analysis, tmp_path / FILES[0])
+    dataset = landscapes(cell, analysis, tmp_path / FILES[0]).dataset
     assert dataset["diverged"].item() == 1
     assert dataset["loss"].isnull().all()
 

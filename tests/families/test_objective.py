@@ -48,8 +48,8 @@ def test_a_regularised_landscape_adds_the_decay_that_the_optimiser_saw(
     cell = digits_cell(decay, epochs=1)
     train(cell, tmp_path)
     weights = tmp_path / "weights.safetensors"
-    plain = landscapes(cell, asked(), weights).isel(seed=0, epoch=0)
-    whole = landscapes(cell, asked(objective="regularised"), weights).isel(seed=0, epoch=0)
+    plain = landscapes(cell, asked(), weights).dataset.isel(seed=0, epoch=0)
+    whole = landscapes(cell, asked(objective="regularised"), weights).dataset.isel(seed=0, epoch=0)
     np.testing.assert_allclose(whole["data_loss"], plain["loss"], rtol=1e-5)
     state = trained_state(weights, 0, "last")[1]
     model = load_state(build_model(cell.training.model, 0), state)
@@ -65,6 +65,6 @@ def test_a_recalibrated_landscape_normalises_by_its_own_data(
     cell = digits_cell(epochs=1)
     train(cell, tmp_path)
     weights = tmp_path / "weights.safetensors"
-    stale = landscapes(cell, asked(), weights)["loss"]
-    fresh = landscapes(cell, asked(batch_norm="recalibrated"), weights)["loss"]
+    stale = landscapes(cell, asked(), weights).dataset["loss"]
+    fresh = landscapes(cell, asked(batch_norm="recalibrated"), weights).dataset["loss"]
     assert abs(stale - fresh).min() > 1e-3

@@ -13,8 +13,8 @@ from topograph.config.models import Landscape
 from topograph.config.runs import TRAINING, Cell
 from topograph.families.training import train
 from topograph.foundation.errors import DataError
-from topograph.foundation.storage import read_table, read_weights, write_weights
-from topograph.landscape.analysis import landscapes
+from topograph.foundation.storage import read_dataset, read_table, read_weights, write_weights
+from topograph.landscape.analysis import landscapes, measured_again, write_landscapes
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def analysis(**options: object) -> Landscape:
 
 def test_each_seed_is_sampled_around_its_own_weights(trained: tuple[Cell, Path]) -> None:
     cell, weights = trained
-    dataset = landscapes(cell, analysis(), weights)
+    dataset = landscapes(cell, analysis(), weights).dataset
     assert dataset["loss"].dims == ("seed", "epoch", "alpha_1", "alpha_2")
     assert dataset["loss"].shape == (2, 1, 5, 5)
     assert dataset["seed"].values.tolist() == [0, 4]
@@ -58,7 +58,7 @@ def test_each_seed_is_sampled_around_its_own_weights(trained: tuple[Cell, Path])
 def test_curvature_along_the_axes_is_the_eigenvalue(trained: tuple[Cell, Path]) -> None:
     cell, weights = trained
     options = {"points": 3, "distance": 1e-3, "dtype": "float64"}
-    dataset = landscapes(cell, analysis(**options), weights).isel(seed=0, epoch=0)
+    dataset = landscapes(cell, analysis(**options), weights).dataset.isel(seed=0, epoch=0)
     loss, alpha = dataset["loss"].values, 1e-3
     for axis, line in enumerate((loss[:, 1], loss[1, :])):
         curvature = (line[0] - 2 * line[1] + line[2]) / alpha**2
@@ -71,9 +71,9 @@ def test_curvature_along_the_axes_is_the_eigenvalue(trained: tuple[Cell, Path]) 
 def test_random_directions_differ_between_seeds_and_repeat(trained: tuple[Cell, Path]) -> None:
     cell, weights = trained
     options = {"directions": "random", "normalization": "filter", "points": 3}
-    first, again = (landscapes(cell, analysis(**options), weights) for _ in range(2))
+    first, again = (landscapes(cell, analysis(**options), weights).dataset for _ in range(2))
     xr.testing.assert_identical(first, again)
-    other = landscapes(cell, analysis(**options, seed=1), weights)
+    other = landscapes(cell, analysis(**options, seed=1), weights).dataset
     assert not np.array_equal(first["loss"], other["loss"])
     cosines = first["cosine"].sel(direction=0, other=1)
     assert cosines.values[0, 0] != cosines.values[1, 0]
@@ -82,8 +82,8 @@ def test_random_directions_differ_between_seeds_and_repeat(trained: tuple[Cell, 
 
 def test_a_seed_does_not_depend_on_the_others(trained: tuple[Cell, Path]) -> None:
     cell, weights = trained
-    both = landscapes(cell, analysis(points=3), weights)
-    alone = landscapes(Cell(cell.run, (4,), cell.training), analysis(points=3), weights)
+    both = landscapes(cell, analysis(points=3), weights).dataset
+    alone = landscapes(Cell(cell.run, (4,), cell.training), analysis(points=3), weights).dataset
     np.testing.assert_array_equal(both["loss"].sel(seed=4), alone["loss"].sel(seed=4))
 
 
@@ -94,7 +94,7 @@ def test_a_diverged_seed_is_nan_beside_the_others(
     tensors, header = read_weights(weights)
     tensors["4/1/0.weight"] = np.full_like(tensors["4/1/0.weight"], np.nan)
     write_weights(tmp_path / "weights.safetensors", tensors, header)
-    dataset = landscapes(cell, analysis(points=3), tmp_path / "weights.safetensors")
+    dataset = landscapes(cell, analysis(points=3), tmp_path / "weights.safetensors").dataset
     assert dataset["diverged"].values.tolist() == [[0], [1]]
     for name in ("loss", "residual", "eigenvalue", "norm", "center_loss", "error_absolute"):
         assert dataset[name].sel(seed=4).isnull().all()
@@ -113,3 +113,48 @@ def test_weights_without_a_seed_are_named(trained: tuple[Cell, Path]) -> None:
     cell, weights = trained
     with pytest.raises(DataError, match="holds no weights under '9/'"):
         landscapes(Cell(cell.run, (9,), cell.training), analysis(), weights)
+
+
+def test_errors_measured_again_at_every_vertex_are_those_of_the_whole_grid(
+    trained: tuple[Cell, Path],
+) -> None:
+    cell, weights = trained
+    short, exact = (
+        landscapes(cell, analysis(directions="random", dtype=dtype), weights)
+        for dtype in ("float32", "float64")
+    )
+    vertices = {(seed, 1): np.arange(25) for seed in cell.seeds}
+    again = measured_again(cell, analysis(directions="random"), weights, short, vertices)
+    # Directions are drawn in float32 for both types: the same points.
+    error = np.abs(short.dataset["loss"] - exact.dataset["loss"])
+    dims = ["alpha_1", "alpha_2"]
+    np.testing.assert_allclose(again["error_absolute"], error.max(dims), rtol=1e-9)
+    relative = (error / exact.dataset["loss"]).max(dims)
+    np.testing.assert_allclose(again["error_relative"], relative, rtol=1e-9)
+    assert (again["error_absolute"] >= short.dataset["error_absolute"]).all()
+    xr.testing.assert_identical(again["loss"], short.dataset["loss"])
+
+
+def test_another_seed_costs_only_its_own_landscapes(
+    trained: tuple[Cell, Path], tmp_path: Path
+) -> None:
+    cell, weights = trained
+    options = {
+        "path": tmp_path / "a.nc",
+        "directions": tmp_path / "a.directions.safetensors",
+        "scratch": tmp_path / "scratch",
+    }
+    one = Cell(cell.run, (0,), cell.training)
+    write_landscapes(one, analysis(points=3), weights, **options, code="old")
+    write_landscapes(one, analysis(points=3), weights, **options, code="new")
+    (work,) = options["scratch"].iterdir()
+    kept = {path: path.stat().st_mtime_ns for path in work.glob("*.nc")}
+    assert len(kept) == 1
+    write_landscapes(cell, analysis(points=3), weights, **options, code="new")
+    assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
+    assert len(list(work.glob("*.nc"))) == 2
+    fresh = landscapes(cell, analysis(points=3), weights)
+    xr.testing.assert_identical(read_dataset(tmp_path / "a.nc"), fresh.dataset)
+    vectors, _ = read_weights(options["directions"])
+    assert vectors.keys() == fresh.directions.keys()
+    assert all(np.array_equal(vectors[name], fresh.directions[name]) for name in vectors)

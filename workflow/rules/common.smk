@@ -50,8 +50,19 @@ def analysis_of(wildcards):
     return ANALYSES[wildcards.run, wildcards.analysis].model_dump()
 
 
-def scratch_of(wildcards):
-    return f"{RESULTS}/scratch/{wildcards.run}"
+def analysis_without(*keys):
+    """Return a function of wildcards: the analysis without the keys that only later rules read."""
+    return lambda wildcards: {
+        key: value for key, value in analysis_of(wildcards).items() if key not in keys
+    }
+
+
+def scratch_of_training(wildcards):
+    return f"{RESULTS}/scratch/{wildcards.run}/training"
+
+
+def scratch_of_analysis(wildcards):
+    return f"{RESULTS}/scratch/{wildcards.run}/analyses/{wildcards.analysis}"
 
 
 def data_of(wildcards):

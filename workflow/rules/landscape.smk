@@ -8,6 +8,7 @@ rule sample_landscape:
         weights=rules.train.output.weights,
     output:
         landscape=f"{RESULTS}/landscape/{{run}}/{{analysis}}.nc",
+        directions=f"{RESULTS}/landscape/{{run}}/{{analysis}}.directions.safetensors",
     log:
         f"{RESULTS}/logs/landscape/{{run}}/{{analysis}}.log",
     benchmark:
@@ -19,8 +20,8 @@ rule sample_landscape:
         gpu=int(DEVICE != "cpu"),
     params:
         cell=cell_of,
-        analysis=analysis_of,
-        scratch=scratch_of,
+        analysis=analysis_without("connectivity"),
+        scratch=scratch_of_analysis,
         device=DEVICE,
         code=code_of_run("sample_landscape.py"),
     script:

@@ -4,7 +4,10 @@
 rule topology:
     """Compute merge trees, persistence diagrams, profiles and quantities of a landscape."""
     input:
+        data_of,
+        weights=rules.train.output.weights,
         landscape=rules.sample_landscape.output.landscape,
+        directions=rules.sample_landscape.output.directions,
     output:
         **{
             table: f"{RESULTS}/topology/{{run}}/{{analysis}}.{table}.parquet"
@@ -24,7 +27,8 @@ rule topology:
         mem_mb=2000,
         runtime="1h",
     params:
+        cell=cell_of,
         analysis=analysis_of,
-        code=code_of("topology.py"),
+        code=code_of_run("topology.py"),
     script:
         "../scripts/topology.py"

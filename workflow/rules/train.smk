@@ -21,7 +21,7 @@ rule train:
         runtime="4h",
     params:
         cell=cell_of,
-        scratch=scratch_of,
+        scratch=scratch_of_training,
         code=code_of_run("train.py"),
     script:
         "../scripts/train.py"

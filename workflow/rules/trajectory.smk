@@ -18,8 +18,8 @@ rule jump_retrain:
         runtime="8h",
     params:
         cell=cell_of,
-        analysis=analysis_of,
-        scratch=scratch_of,
+        analysis=analysis_without("knn", "neighbours", "mds_distance"),
+        scratch=scratch_of_analysis,
         code=code_of_run("jump_retrain.py"),
     script:
         "../scripts/jump_retrain.py"

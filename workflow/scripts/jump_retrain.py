@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake):
-    rays = Path(snakemake.params.scratch) / snakemake.wildcards.analysis
+    rays = Path(snakemake.params.scratch)
     analysis = JumpRetrain.model_validate(snakemake.params.analysis)
     trajectories = jump_and_retrain(
         Cell.from_dict(snakemake.params.cell),

@@ -19,6 +19,7 @@ with job(snakemake):
         analysis,
         snakemake.input.weights,
         snakemake.output.landscape,
+        directions=snakemake.output.directions,
         scratch=snakemake.params.scratch,
         code=snakemake.params.code,
         device=snakemake.params.device,

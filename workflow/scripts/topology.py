@@ -4,14 +4,19 @@ from typing import TYPE_CHECKING
 
 from job import job
 
-from topograph.foundation.storage import read_dataset, write_table
-from topograph.topology.analysis import landscape_topology
+from topograph.config.models import Landscape
+from topograph.config.runs import Cell
+from topograph.topology.analysis import write_topology
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake):
-    dataset = read_dataset(snakemake.input.landscape)
-    tables = landscape_topology(dataset, snakemake.params.analysis["connectivity"])
-    for name, table in tables.items():
-        write_table(snakemake.output[name], table)
+    write_topology(
+        Cell.from_dict(snakemake.params.cell),
+        Landscape.model_validate(snakemake.params.analysis),
+        weights=snakemake.input.weights,
+        landscape=snakemake.input.landscape,
+        directions=snakemake.input.directions,
+        tables=dict(snakemake.output.items()),
+    )

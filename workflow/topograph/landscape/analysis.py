@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +16,12 @@ from topograph.config.runs import Cell
 from topograph.families.training import family_of, trained_state
 from topograph.foundation.provenance import digest
 from topograph.foundation.seeds import derive_seed
-from topograph.foundation.storage import read_weights, write_dataset, write_weights
+from topograph.foundation.storage import (
+    read_weights,
+    remove_others,
+    write_dataset,
+    write_weights,
+)
 from topograph.geometry.directions import (
     Directions,
     Eigenpairs,
@@ -28,8 +32,8 @@ from topograph.landscape.grid import axis
 from topograph.landscape.hessian import hessian_eigenpairs
 from topograph.landscape.sampling import remeasured, sample
 from topograph.objective.objective import Objective
-from topograph.topology.merge_tree import merge_tree
 
+ERRORS = ("error_absolute", "error_relative")
 # What a caption must say of how a landscape was sampled.
 ASKED = (
     "directions",
@@ -40,7 +44,15 @@ ASKED = (
     "objective",
     "batch_norm",
 )
-SCALARS = ("center_loss", "error_absolute", "error_relative", "engine")
+PLANNED = ("key", "engine", "device", "tile", "threads")
+SCALARS = ("center_loss", *ERRORS, *PLANNED)
+
+
+class Landscapes(NamedTuple):
+    """The landscapes of a cell, and their directions by ``seed/epoch/parameter``, (n, …) each."""
+
+    dataset: xr.Dataset
+    directions: dict[str, np.ndarray]
 
 
 def write_landscapes(
@@ -49,18 +61,22 @@ def write_landscapes(
     weights: str | Path,
     path: str | Path,
     *,
+    directions: str | Path,
     scratch: str | Path,
     code: str,
     device: str = "cpu",
 ) -> None:
-    """Write the landscapes of a cell to ``path``; work in progress lies in ``scratch``.
+    """Write the landscapes of a cell to ``path`` and their directions beside it.
 
-    It lies there under the digest of the analysis, the weights' objective and ``code``, and is
-    removed once the file is written: a killed job goes on where it was.
+    Each is kept in ``scratch`` under the digest of the analysis and of ``code``: a killed job goes
+    on where it was, and another seed costs only its own landscapes. What an older analysis or code
+    left there is removed.
     """
-    work = Path(scratch) / f"landscape-{digest([str(path), analysis.model_dump(), code, device])}"
-    write_dataset(path, landscapes(cell, analysis, weights, work=work, device=device))
-    shutil.rmtree(work, ignore_errors=True)
+    work = Path(scratch) / digest([analysis.model_dump(), code, device])
+    found = landscapes(cell, analysis, weights, work=work, device=device)
+    write_weights(directions, found.directions, {"run": cell.run})
+    write_dataset(path, found.dataset)
+    remove_others(work)
 
 
 def landscapes(
@@ -70,25 +86,60 @@ def landscapes(
     *,
     work: Path | None = None,
     device: str = "cpu",
-) -> xr.Dataset:
+) -> Landscapes:
     """Sample a landscape for each seed and epoch: loss(seed, epoch, alpha_1, …, alpha_n).
 
     Also holds the metrics, the direction norms and cosines, the eigenvalues with their residuals,
-    the loss at the centre, the measured errors and the engine; what was asked for is in the
-    attributes, where ``examples`` is the number of training examples behind each loss, or ``all``.
-    Seeds whose training diverged are NaN, with ``diverged`` 1.
+    the loss at the centre, the measured errors and the plan of the evaluation; what was asked for
+    is in the attributes, where ``examples`` is the number of training examples behind each loss, or
+    ``all``. Seeds whose training diverged are NaN, with ``diverged`` 1, and have no directions.
     """
     epochs = [_epoch_number(cell, epoch) for epoch in analysis.epochs]
+    directions: dict[str, np.ndarray] = {}
     grids = []
     for seed in cell.seeds:
         row = []
-        for epoch in analysis.epochs:
+        for number, epoch in zip(epochs, analysis.epochs, strict=True):
             state = _state(cell, weights, seed, epoch)
-            row.append(_one(cell, analysis, state, seed, work, device))
+            one, vectors = _one(cell, analysis, state, seed, work, device)
+            row.append(one)
+            named = {f"{seed}/{number}/{name}": value for name, value in vectors.items()}
+            directions |= {name: value.numpy() for name, value in named.items()}
         grids.append(xr.concat(row, dim=xr.Variable("epoch", epochs), join="exact"))
     dataset = xr.concat(grids, dim=xr.Variable("seed", list(cell.seeds)), join="exact")
     asked = analysis.model_dump(include=set(ASKED)) | {"examples": analysis.examples or "all"}
     dataset.attrs = {"run": cell.run, **asked}
+    return Landscapes(dataset, directions)
+
+
+def measured_again(
+    cell: Cell,
+    analysis: Landscape,
+    weights: str | Path,
+    found: Landscapes,
+    vertices: Mapping[tuple[int, int], np.ndarray],
+) -> xr.Dataset:
+    """Return the landscapes with their errors measured at more vertices, given by (seed, epoch).
+
+    ``vertices`` are numbers of grid points in C order: the births and deaths of a tree, whose
+    persistence is read against these errors.
+    """
+    dataset = found.dataset.copy()
+    for name in ERRORS:
+        dataset[name] = dataset[name].copy()
+    for (seed, epoch), chosen in vertices.items():
+        one = dataset.sel(seed=seed, epoch=epoch)
+        state = _state(cell, weights, seed, epoch)
+        objective = family_of(cell.training).objective(cell.training, state, analysis)
+        prefix = f"{seed}/{epoch}/"
+        directions = Directions(
+            {name: torch.from_numpy(found.directions[prefix + name]) for name in objective.names},
+            *(torch.from_numpy(one[name].values) for name in ("norm", "cosine")),
+        )
+        plan = {name: one[name].item() for name in SCALARS} | {"dtype": analysis.dtype}
+        errors = remeasured(objective, directions, one.assign_attrs(plan), chosen).attrs
+        for name in ERRORS:
+            dataset[name].loc[{"seed": seed, "epoch": epoch}] = errors[name]
     return dataset
 
 
@@ -113,10 +164,10 @@ def _one(
     seed: int,
     work: Path | None,
     device: str,
-) -> xr.Dataset:
+) -> tuple[xr.Dataset, Mapping[str, torch.Tensor]]:
     objective: Objective = family_of(cell.training).objective(cell.training, state, analysis)
     if not bool(objective.loss(objective.center).isfinite()):
-        return _diverged(analysis)
+        return _diverged(analysis), {}
     stem = work / objective.digest if work else None
     directions, found = _directions(objective, analysis, seed, device, stem)
     dataset = sample(
@@ -128,13 +179,9 @@ def _one(
         device=device,
         path=stem and stem.with_suffix(".nc"),
     )
-    if analysis.dtype != "float64":
-        pairs = merge_tree(dataset["loss"], analysis.connectivity).pairs
-        critical = pairs[["birth_vertex", "death_vertex"]].to_numpy().ravel()
-        dataset = remeasured(objective, directions, dataset, critical[critical >= 0])
     for name in SCALARS:
         found[name] = dataset.attrs[name]
-    return dataset.assign(found).assign(diverged=0)
+    return dataset.assign(found).assign(diverged=0), directions.vectors
 
 
 def _directions(
@@ -182,5 +229,7 @@ def _diverged(analysis: Landscape) -> xr.Dataset:
     names = [f"alpha_{i + 1}" for i in range(n)]
     empty = np.full((analysis.points,) * n, np.nan)
     dataset = xr.Dataset({"loss": (names, empty)}, coords=dict.fromkeys(names, alphas))
-    missing = {name: np.nan for name in SCALARS if name != "engine"} | {"engine": "none"}
-    return dataset.assign(missing).assign(diverged=1)
+    texts = {name: "none" for name in PLANNED[:3]} | {name: 0 for name in PLANNED[3:]}
+    return dataset.assign(dict.fromkeys(("center_loss", *ERRORS), np.nan) | texts).assign(
+        diverged=1
+    )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from topograph.config.models import Landscape
+from topograph.config.runs import Cell
+from topograph.foundation.storage import read_dataset, read_weights, write_table
 from topograph.topology.critical import counts_by_index
 from topograph.topology.merge_tree import MergeTree, merge_tree
 from topograph.topology.persistence import persistence
@@ -21,6 +25,45 @@ ERRORS = ("error_absolute", "error_relative")
 COARSEST = 5
 # More basins than this no picture can show.
 MOST_DRAWN = 500
+
+
+def write_topology(
+    cell: Cell,
+    analysis: Landscape,
+    *,
+    weights: str | Path,
+    landscape: str | Path,
+    directions: str | Path,
+    tables: Mapping[str, str | Path],
+) -> None:
+    """Write the tables of a cell's landscapes, each of ``TABLES`` to its path.
+
+    Losses in a short type are measured against float64 at every birth and death first.
+    """
+    dataset = read_dataset(landscape)
+    if analysis.dtype != "float64":
+        # Imported here: a landscape in float64 needs no network, and torch takes seconds to load.
+        from topograph.landscape.analysis import Landscapes, measured_again
+
+        vertices = critical_vertices(dataset, analysis.connectivity)
+        vectors, _ = read_weights(directions) if vertices else ({}, {})
+        found = Landscapes(dataset, vectors)
+        dataset = measured_again(cell, analysis, weights, found, vertices)
+    for name, table in landscape_topology(dataset, analysis.connectivity).items():
+        write_table(tables[name], table)
+
+
+def critical_vertices(dataset: xr.Dataset, connectivity: str) -> dict[tuple[int, int], np.ndarray]:
+    """Return the births and deaths of every landscape with a finite value, by (seed, epoch)."""
+    found = {}
+    for epoch in dataset["epoch"].values:
+        for seed in dataset["seed"].values:
+            values = dataset["loss"].sel(seed=seed, epoch=epoch).values
+            if np.isfinite(values).any():
+                pairs = merge_tree(values, connectivity).pairs
+                ends = pairs[["birth_vertex", "death_vertex"]].to_numpy().ravel()
+                found[int(seed), int(epoch)] = ends[ends >= 0]
+    return found
 
 
 def landscape_topology(dataset: xr.Dataset, connectivity: str) -> dict[str, pd.DataFrame]:
