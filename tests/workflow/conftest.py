@@ -17,6 +17,7 @@ class Checkout(NamedTuple):
     """A folder in which make runs as a user would run it."""
 
     path: Path
+    variables: dict[str, str] = {}  # noqa: RUF012  (a named tuple's default, never changed)
 
     def make(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
         """Run make and return its exit status and all that it printed."""
@@ -31,7 +32,7 @@ class Checkout(NamedTuple):
             stderr=subprocess.STDOUT,
             text=True,
             timeout=800,
-            env={**os.environ, "STUDY": "smoke"},
+            env={**os.environ, "STUDY": "smoke", **self.variables},
             **options,
         )
 

@@ -19,6 +19,7 @@ from topograph.foundation.progress import track
 from topograph.foundation.provenance import code_digest, digest
 from topograph.foundation.storage import (
     read_weights,
+    remove_others,
     write_dataset,
     write_table,
     write_weights,
@@ -34,6 +35,7 @@ def train(cell: Cell, path: str | Path, *, scratch: str | Path | None = None) ->
     Files: weights.safetensors (``seed/epoch/parameter``), history.parquet, metrics.parquet and
     predictions.nc. Seeds that are finished under the same training block and code lie in
     ``scratch`` (default ``path/scratch``) and are not trained again; an unfinished one resumes.
+    What was trained there under another digest is removed in the end.
     """
     folder = Path(path)
     family = FAMILIES[cell.training.family]
@@ -52,6 +54,7 @@ def train(cell: Cell, path: str | Path, *, scratch: str | Path | None = None) ->
     write_table(folder / FILES[2], _rows(cell.run, {s: [r.metrics] for s, r in results.items()}))
     write_table(folder / FILES[1], _rows(cell.run, {s: r.history for s, r in results.items()}))
     write_weights(folder / FILES[0], tensors, header)
+    remove_others(work)
 
 
 def _seed_result(family: ModuleType, cell: Cell, seed: int, work: Path, key: str) -> SeedResult:
