@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from topograph.foundation.errors import DataError
+from topograph.foundation.provenance import file_digest
 from topograph.foundation.storage import read_json
 
 SUFFIX = ".manifest.json"
@@ -71,3 +72,20 @@ def ancestors(job: Job, made_by: Mapping[str, Job]) -> set[Job]:
             found.add(producer)
             pending += producer.inputs
     return found
+
+
+class Sums:
+    """The SHA-256 of files as they are on disk; each state of a file is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, int, int], str] = {}
+
+    def __call__(self, path: Path) -> str | None:
+        """Return the sum of a file, or None when there is no such file."""
+        if not path.is_file():
+            return None
+        found = path.stat()
+        key = (path, found.st_size, found.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = file_digest(path)
+        return self._known[key]
