@@ -21,7 +21,8 @@ READY := $(VENV)/.ready
 # The one place that calls Snakemake. $(1): study, $(2): targets and options.
 snakemake = $(BIN)/snakemake --workflow-profile workflow/profiles/default \
 	--configfile config/$(1).yaml --cores $(CORES) $(ARGS) $(2)
-run = @echo '$(call snakemake,$(1),$(2))'; $(call snakemake,$(1),$(2))
+# Prints that call, and makes sure that it is the only one at work in this checkout.
+run = @$(BIN)/python workflow/launch.py $(call snakemake,$(1),$(2))
 
 .PHONY: help
 help: ## list the targets
@@ -53,7 +54,7 @@ check: $(READY) ## style, types and workflow lint, under a minute
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint --workflow-profile workflow/profiles/default --configfile config/smoke.yaml
 
-.PHONY: lock schema recover
+.PHONY: lock schema
 lock: $(VENV)/.uv ## choose versions anew: writes envs/lock.txt
 	$$(cat $(VENV)/.uv) pip compile --universal --generate-hashes --group dev --upgrade \
 		--no-emit-index-url --no-header --python-version 3.11 --quiet \
@@ -61,9 +62,6 @@ lock: $(VENV)/.uv ## choose versions anew: writes envs/lock.txt
 
 schema: $(READY) ## write config/schema.json from the models
 	$(BIN)/topograph schema > config/schema.json
-
-recover: $(READY) ## release the lock that a killed Snakemake left behind
-	$(call run,$(STUDY),--unlock)
 
 # A file of any study: its folder names the study.
 .PHONY: FORCE

@@ -305,3 +305,37 @@ def test_json_returns_as_it_was_but_for_infinities(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.json"
     storage.write_json(path, content)
     assert storage.read_json(path) == without_infinities(content)
+
+
+WRITE_FOR_EVER = """
+import sys, time
+from topograph.foundation.storage import atomic
+with atomic(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print("begun", flush=True)
+    time.sleep(600)
+"""
+
+
+def writer(path):
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "a.txt"
+    killed, alive = writer(path), writer(path)
+    killed.kill()
+    killed.wait()
+    assert len(listing(tmp_path)) == 2
+    storage.write_json(path, [1])
+    try:
+        (kept,) = (name for name in listing(tmp_path) if name != "a.txt")
+        assert f"-{alive.pid}-" in kept
+    finally:
+        alive.kill()
+        alive.wait()
+    storage.write_json(path, [2])
+    assert listing(tmp_path) == ["a.txt"]

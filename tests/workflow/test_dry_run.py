@@ -63,7 +63,7 @@ def test_the_graph_is_built_without_torch(checkout):
     assert not imported & {"torch", "deepxde", "matplotlib", "sklearn"}
 
 
-@pytest.mark.parametrize("target", ["help", "why", "recover"])
+@pytest.mark.parametrize("target", ["help", "why"])
 def test_small_targets_run(checkout, target):
     done = checkout.make(target)
     assert done.returncode == 0, done.stdout

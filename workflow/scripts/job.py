@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
+
+import psutil
 
 from topograph.config.runs import Cell
 from topograph.foundation.errors import TopographError
@@ -23,6 +27,7 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
     the log. Yields a mapping for the sums of data that the job read from no file of its inputs.
     """
     data: dict[str, str] = {}
+    _end_with_snakemake()
     started = now()
     log = Path(snakemake.log.get("text", snakemake.log[0]))
     terminal = os.dup(2)
@@ -38,6 +43,27 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
             traceback.print_exc()
             _tell(terminal, snakemake.rule, error, log)
             sys.exit(1)
+
+
+def _end_with_snakemake() -> None:
+    """End this process when the Snakemake that started it is killed.
+
+    The next call starts the job anew, and two would work on the same files.
+    """
+    runner = next((p for p in psutil.Process().parents() if _is_snakemake(p)), None)
+    if runner is not None:
+        Thread(target=_end_after, args=(runner,), daemon=True).start()
+
+
+def _end_after(runner: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        while runner.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.5)
+    os._exit(1)
+
+
+def _is_snakemake(process: psutil.Process) -> bool:
+    return "snakemake" in [Path(word).name for word in process.cmdline()[:3]]
 
 
 def _tell(terminal: int, rule: str, error: Exception, log: Path) -> None:

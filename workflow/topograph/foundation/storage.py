@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import glob
 import io
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -31,13 +33,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and rename it into place when the block succeeds.
 
     Raises TopographError when the disk is full or the folder cannot be written; whatever stood at
-    ``path`` before is then still there.
+    ``path`` before is then still there. What a process that was killed on this machine left of the
+    same file is removed.
     """
     target = Path(path)
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        _remove_leftovers(target)
+        mine = f"{_prefix(target)}{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=mine, dir=target.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -49,6 +54,28 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.{platform.node()}-"
+
+
+def _remove_leftovers(target: Path) -> None:
+    prefix = _prefix(target)
+    for path in target.parent.glob(f"{glob.escape(prefix)}*"):
+        process = path.name.removeprefix(prefix).partition("-")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def remove_others(folder: Path) -> None:

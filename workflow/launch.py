@@ -1,0 +1,53 @@
+"""Start Snakemake alone in this checkout: `python workflow/launch.py snakemake --cores 2 …`.
+
+Snakemake's own lock outlives a Snakemake that was killed, and a person has to remove it. The lock
+here belongs to the process: whatever ends it, the next call simply goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+LOCK = Path(".snakemake/topograph.lock")
+# What Snakemake writes of its own while it runs.
+BYTES_NEEDED = 1_000_000
+
+
+def main(command: list[str]) -> None:
+    """Print a command and become it; exit 1, with one message, where it could not run."""
+    print(shlex.join(command), flush=True)
+    if not {"-n", "--dry-run"} & set(command):
+        hold_lock()
+        command = [*command, "--nolock"]
+    os.execv(command[0], command)
+
+
+def hold_lock() -> None:
+    """Take the lock until this process, which will be Snakemake, ends."""
+    try:
+        LOCK.parent.mkdir(exist_ok=True)
+        descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        sys.exit(f"{error.filename} cannot be written ({error.strerror}): nothing was started")
+    if shutil.disk_usage(LOCK.parent).free < BYTES_NEEDED:
+        sys.exit("the disk is full: nothing was started; free some space and run it again")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 20).decode()
+        sys.exit(
+            f"Snakemake is at work in this checkout already (process {holder}): wait for it or end "
+            "it, then run this again; nothing was started"
+        )
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    os.set_inheritable(descriptor, True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
