@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -66,8 +67,7 @@ def _seed_result(family: ModuleType, cell: Cell, seed: int, work: Path, key: str
             finished.unlink()
     result: SeedResult = family.train_seed(cell.training, seed, work / f"seed-{seed}")
     result.save(finished, key)
-    for checkpoint in (work / f"seed-{seed}").glob("*.safetensors"):
-        checkpoint.unlink()
+    shutil.rmtree(work / f"seed-{seed}", ignore_errors=True)
     return result
 
 
