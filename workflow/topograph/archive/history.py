@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from topograph.foundation.errors import DataError
-from topograph.foundation.provenance import file_digest
+from topograph.foundation.provenance import Code, file_digest, manifest_path
 from topograph.foundation.storage import read_json
 
 SUFFIX = ".manifest.json"
@@ -29,20 +29,43 @@ class Job:
     def __hash__(self) -> int:
         return hash(self.manifest)
 
+    @property
+    def rule(self) -> str:
+        """The rule of the job, or where an old manifest does not tell, ``unknown``."""
+        return str(self.content.get("rule", "unknown"))
+
+    @property
+    def first_output(self) -> str:
+        """The output that the manifest is named after, as it is written there."""
+        names: list[str] = list(self.content["outputs"])
+        return next((n for n in names if manifest_path(n).name == self.manifest.name), names[0])
+
+    @property
+    def code(self) -> tuple[str, Code] | None:
+        """The digest of the job's code and what it was taken of; None in old manifests."""
+        recorded = self.content.get("code")
+        if not isinstance(recorded, Mapping):
+            return None
+        modules, scripts = (tuple(recorded.get(key, ())) for key in ("modules", "scripts"))
+        return str(recorded.get("digest")), Code(modules, scripts)
+
 
 def read_job(manifest: Path) -> Job:
-    """Read a manifest.
+    """Read a manifest; relative names in it start where its study's folders lie.
 
     Raises DataError when it is missing or lacks what every manifest holds.
     """
     content = read_json(manifest)
     try:
         started, ended = (datetime.fromisoformat(content[key]) for key in ("started", "ended"))
+        root = _root(manifest, content["outputs"])
         # Some rules name files by absolute path; both forms must meet.
         inputs, outputs = (
-            {os.path.abspath(name): found for name, found in content[key].items()}
+            {os.path.normpath(root / name): found for name, found in content[key].items()}
             for key in ("inputs", "outputs")
         )
+        if not outputs:
+            raise ValueError("no outputs")
         return Job(manifest, (ended - started).total_seconds(), inputs, outputs, content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
@@ -51,10 +74,40 @@ def read_job(manifest: Path) -> Job:
         ) from error
 
 
+def _root(manifest: Path, outputs: Iterable[str]) -> Path:
+    """Return the folder that names are relative to: the manifest lies beside its first output."""
+    beside = Path(os.path.abspath(manifest)).parent
+    for name in outputs:
+        folder = Path(name).parent.parts
+        depth = len(beside.parts) - len(folder)
+        if manifest_path(name).name == manifest.name and beside.parts[depth:] == folder:
+            return Path(*beside.parts[:depth])
+    return Path.cwd()
+
+
 def read_jobs(*folders: Path) -> list[Job]:
     """Return every job whose manifest lies in or below the folders."""
     found = {path for folder in folders for path in folder.glob(f"**/*{SUFFIX}")}
     return [read_job(path) for path in sorted(found)]
+
+
+class Makers:
+    """Finds the job that made a file, by manifests in its folder and the two above it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, list[Job]] = {}
+
+    def __call__(self, path: str | Path) -> Job | None:
+        """Return the job whose manifest names a file as its output, or None."""
+        target = Path(os.path.abspath(path))
+        folders = (target.parent, *target.parent.parents[:2])
+        jobs = (job for folder in folders for job in self._jobs_in(folder))
+        return next((job for job in jobs if str(target) in job.outputs), None)
+
+    def _jobs_in(self, folder: Path) -> list[Job]:
+        if folder not in self._known:
+            self._known[folder] = [read_job(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+        return self._known[folder]
 
 
 def producers(jobs: Iterable[Job]) -> dict[str, Job]:

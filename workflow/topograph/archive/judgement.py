@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from topograph.archive.asked import Asked
 from topograph.archive.history import Job, Sums, read_jobs
-from topograph.foundation.provenance import Code, canonical_json, manifest_path
+from topograph.foundation.provenance import Code, canonical_json
 
 State = Literal[
     "current",
@@ -80,7 +80,7 @@ class Judge:
     def of(self, job: Job) -> Judgement:
         """Judge one job, and before it those that its inputs came from."""
         if job.manifest not in self._passed:
-            output = _first_output(job)
+            output = job.first_output
             rule = job.content.get("rule", "unknown")
             found = next(self._findings(job, output), ("current", "nothing differs"))
             self._passed[job.manifest] = Judgement(rule, output, *found)
@@ -93,14 +93,11 @@ class Judge:
             yield "not asked for", "the study has no such run, analysis or figure any more"
             return
         yield from self._outputs(job)
-        recorded, code = job.content.get("parameters"), job.content.get("code")
-        if not isinstance(recorded, Mapping) or not isinstance(code, Mapping):
+        recorded, code = job.content.get("parameters"), job.code
+        if not isinstance(recorded, Mapping) or code is None:
             yield "unknown", "its manifest does not say which code made it"
             return
-        if changes := differences(
-            {key: recorded[key] for key in expected if key in recorded},
-            {key: expected[key] for key in expected if key in recorded},
-        ):
+        if changes := differences(*_comparable(recorded, expected)):
             yield "other settings", in_words(changes)
         yield from self._code(code)
         yield from self._inputs(job)
@@ -114,8 +111,8 @@ class Judge:
             if found[name] != then:
                 yield "altered", f"{name} was altered after it was made"
 
-    def _code(self, recorded: Mapping[str, Any]) -> Iterator[tuple[State, str]]:
-        code = Code(tuple(recorded.get("modules", ())), tuple(recorded.get("scripts", ())))
+    def _code(self, recorded: tuple[str, Code]) -> Iterator[tuple[State, str]]:
+        digest, code = recorded
         try:
             if code not in self._codes:
                 self._codes[code] = code.digest()
@@ -125,8 +122,8 @@ class Judge:
         except FileNotFoundError as error:
             yield "other code", f"{error.filename} is no longer there"
             return
-        if self._codes[code] != recorded.get("digest"):
-            yield "other code", f"code {recorded.get('digest')} -> {self._codes[code]}"
+        if self._codes[code] != digest:
+            yield "other code", f"code {digest} -> {self._codes[code]}"
 
     def _inputs(self, job: Job) -> Iterator[tuple[State, str]]:
         inputs = _files(job, "inputs")
@@ -147,15 +144,16 @@ class Judge:
         return self._folders[top] / rest if top in self._folders else Path(name)
 
 
+def _comparable(recorded: Mapping[str, Any], expected: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return what a job was given, and the same today; a rule leaves out keys it does not read."""
+    now = {key: expected[key] for key in expected if key in recorded}
+    if isinstance(recorded.get("analysis"), Mapping) and "analysis" in now:
+        now["analysis"] = {key: now["analysis"].get(key) for key in recorded["analysis"]}
+    return {key: recorded[key] for key in now}, now
+
+
 def _files(job: Job, kind: str) -> dict[str, str]:
     return {os.path.normpath(name): found for name, found in job.content[kind].items()}
-
-
-def _first_output(job: Job) -> str:
-    """Return the output that the manifest is named after."""
-    outputs = _files(job, "outputs")
-    named = (name for name in outputs if manifest_path(name).name == job.manifest.name)
-    return next(named, next(iter(outputs), str(job.manifest)))
 
 
 def _inherited(cause: Judgement) -> tuple[State, str]:

@@ -1,4 +1,4 @@
-"""Commands about finished results: export a landscape."""
+"""Commands about finished results: export a landscape, explain a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 
 def add_commands(commands: Any) -> None:
-    """Add export."""
+    """Add explain and export."""
+    explain = commands.add_parser("explain", help="print where a file came from, up to the data")
+    explain.add_argument("file", help="a result, figure, page, published table or manifest")
+    explain.set_defaults(run=_explain)
     export = commands.add_parser("export", help="write a landscape as files for ParaView")
     export.add_argument("landscape", help="a 2-D or 3-D landscape, .nc")
     export.add_argument(
@@ -17,6 +20,12 @@ def add_commands(commands: Any) -> None:
         help="write OUT.vti, or OUT-seed-0-epoch-1.vti and so on, one for each seed and epoch",
     )
     export.set_defaults(run=_export)
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from topograph.archive.explain import explain
+
+    print(explain(options.file))
 
 
 def _export(options: argparse.Namespace) -> None:
