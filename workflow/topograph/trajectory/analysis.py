@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -9,11 +12,29 @@ from sklearn.manifold import trustworthiness
 
 from topograph.config.models import JumpRetrain
 from topograph.embedding.phate import kernel_components, phate
+from topograph.foundation.storage import read_dataset, write_dataset, write_table
 from topograph.geometry.gram import cosine_distances, principal_scores
 from topograph.trajectory.homology import graph_homology, homology_statistics, knn_graph
 
 KNN_SWEEP = (5, 10, 20)
 QUALITY_NEIGHBOURS = 15
+
+
+def write_map(trajectory: str | Path, analysis: JumpRetrain, files: Mapping[str, str]) -> None:
+    """Embed the points of a run's trajectories and write ``points``, ``potential``, ``quality``."""
+    points, potential, quality = trajectory_map(read_dataset(trajectory), analysis)
+    write_table(files["points"], points)
+    write_dataset(files["potential"], potential)
+    write_table(files["quality"], quality)
+
+
+def write_homology(
+    potential: str | Path, run: str, neighbours: int, files: Mapping[str, str]
+) -> None:
+    """Write the homology of a run's trajectory graph, ``diagram`` and ``statistics``."""
+    diagram, statistics = trajectory_homology(read_dataset(potential), run, neighbours=neighbours)
+    write_table(files["diagram"], diagram)
+    write_table(files["statistics"], statistics)
 
 
 def trajectory_map(

@@ -1,0 +1,49 @@
+"""One figure of a study: its notebook executed on finished results, its page written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from topograph.report.notebook import run_notebook
+from topograph.report.page import write_page
+
+
+def make_figure(
+    page: str | Path,
+    notebook: str | Path,
+    *,
+    study: str,
+    config: str,
+    results: str,
+    figure: Mapping[str, Any],
+    runs: Sequence[dict[str, Any]],
+    executed: str | Path,
+) -> None:
+    """Write ``<page's stem>.svg``, ``.pdf``, ``.values.json`` and the page itself.
+
+    ``figure`` is the entry of the study file, ``runs`` what it shows; ``results`` is the folder of
+    the study's results. The executed notebook is kept at ``executed`` whether or not it succeeds.
+
+    Raises TopographError when the notebook fails, DataError when a result is missing.
+    """
+    page, title, analysis = Path(page), figure["title"], figure["analysis"]
+    parameters = {
+        "results": results,
+        "analysis": analysis,
+        "runs": runs,
+        "title": title,
+        "output": str(page.with_suffix("")),
+    }
+    body = run_notebook(Path(notebook), parameters, executed=Path(executed), title=title)
+    write_page(
+        page,
+        figure=page.stem,
+        study=study,
+        config=config,
+        body=body,
+        command=f"make {page}",
+        runs=runs,
+        analysis=analysis,
+    )
