@@ -1,16 +1,21 @@
-"""Commands about finished results: export a landscape, explain a file."""
+"""Commands about finished results: explain a file, publish tables, export a landscape."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+SHOWN = 10
+
 
 def add_commands(commands: Any) -> None:
-    """Add explain and export."""
+    """Add explain, publish and export."""
     explain = commands.add_parser("explain", help="print where a file came from, up to the data")
     explain.add_argument("file", help="a result, figure, page, published table or manifest")
     explain.set_defaults(run=_explain)
+    publish = commands.add_parser("publish", help="merge finished rows into reports/published/")
+    publish.add_argument("study", help="a file of config/")
+    publish.set_defaults(run=_publish)
     export = commands.add_parser("export", help="write a landscape as files for ParaView")
     export.add_argument("landscape", help="a 2-D or 3-D landscape, .nc")
     export.add_argument(
@@ -26,6 +31,18 @@ def _explain(options: argparse.Namespace) -> None:
     from topograph.archive.explain import explain
 
     print(explain(options.file))
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from topograph.archive.publish import publish
+
+    for table in publish(options.study):
+        change = "written" if table.written else "unchanged"
+        print(f"{table.path}: {table.rows} rows, {table.current} current, {change}")
+        for lack in table.missing[:SHOWN]:
+            print(f"  missing: {', '.join(f'{key} {value}' for key, value in lack.items())}")
+        if len(table.missing) > SHOWN:
+            print(f"  and {len(table.missing) - SHOWN} more missing, listed in its manifest")
 
 
 def _export(options: argparse.Namespace) -> None:

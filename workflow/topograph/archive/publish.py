@@ -1,0 +1,236 @@
+"""Merging what is finished here into the committed tables under reports/published/."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from topograph.archive.asked import Asked
+from topograph.archive.history import Makers, Sums, read_job
+from topograph.archive.lineage import Today, origin, settings_key
+from topograph.archive.tables import (
+    Row,
+    Table,
+    as_text,
+    csv_text,
+    read_published,
+    read_rows,
+    tables_of,
+)
+from topograph.config.models import JumpRetrain
+from topograph.config.runs import Member
+from topograph.foundation.errors import DataError
+from topograph.foundation.provenance import Code, manifest_path, now, write_manifest
+from topograph.foundation.storage import atomic
+
+MADE_UNDER = ("settings", "code", "commit", "current")
+CODE = Code(scripts=("workflow/topograph/archive/publish.py",))
+
+
+@dataclass(frozen=True)
+class Published:
+    """A table as it stands now: rows in all, those that are current, what it lacks."""
+
+    path: Path
+    rows: int
+    current: int
+    missing: list[dict[str, Any]]
+    written: bool
+
+
+@dataclass
+class _Content:
+    """Rows by their keys, what their settings mean, and the sums of the files they come from."""
+
+    rows: dict[tuple[str, ...], Row] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    here: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+
+
+def publish(
+    study_file: str | Path, *, results: str | Path = "results", reports: str | Path = "reports"
+) -> list[Published]:
+    """Merge the finished rows of a study into ``<reports>/published/<study>/<experiment>/``.
+
+    A finished row replaces the published one with the same keys; rows of cells that are not
+    finished here stay. ``code`` has the rule and digest of each job that a row goes back to;
+    ``settings`` is a digest that the manifest spells out; ``current`` says of every row whether
+    today's code and study would make it so. A table that would not change is not written.
+
+    Raises ConfigError for a study that cannot be used, DataError where nothing is finished or
+    published, and where a manifest, a result or a published table is broken or was altered.
+    """
+    publisher = _Publisher(Asked.of(study_file), Path(results), Path(reports))
+    found = publisher.all()
+    if not any(table.rows for table in found):
+        study = publisher.study
+        raise DataError(
+            f"nothing of {study} is finished in {Path(results) / study} and nothing is published; "
+            f"make it first: make study STUDY={study}"
+        )
+    return found
+
+
+class _Publisher:
+    """One study's tables; manifests, sums and digests are read once for all of them."""
+
+    def __init__(self, asked: Asked, results: Path, reports: Path) -> None:
+        self.study = asked.study.study
+        self._asked, self._today = asked, Today(asked)
+        self._results = results / self.study
+        self._target = reports / "published" / self.study
+        self._makers, self._sums = Makers(), Sums()
+
+    def all(self) -> list[Published]:
+        return [
+            self._publish(experiment, table)
+            for experiment, block in self._asked.study.experiments.items()
+            for table in tables_of(block)
+        ]
+
+    def _publish(self, experiment: str, table: Table) -> Published:
+        path = self._target / experiment / f"{table.name}.csv"
+        members = {m.cell.run: m for m in self._asked.members if m.experiment == experiment}
+        content = _published(path, table, self._sums)
+        for run in members:
+            self._add(content, table, run, self._seeds(members[run], table))
+        rows = [self._judged(row, table, members, content) for row in content.rows.values()]
+        rows.sort(key=lambda row: _order(row, table, list(members)))
+        missing = self._missing(rows, table, members)
+        parameters = {
+            "study": self.study,
+            "experiment": experiment,
+            "table": table.name,
+            "missing": missing,
+            "settings": {row["settings"]: content.settings.get(row["settings"]) for row in rows},
+        }
+        text = csv_text(_columns(rows, table, members), rows)
+        written = bool(rows) and self._write(path, text, parameters, content)
+        current = sum(row["current"] == "true" for row in rows)
+        return Published(path, len(rows), current, missing, written)
+
+    def _seeds(self, member: Member, table: Table) -> list[str]:
+        """Return the seeds that a table has rows of, as text; none where it has one row a run."""
+        if "seed" not in table.keys:
+            return []
+        analysis = self._asked.analyses.get((member.cell.run, table.analysis))
+        chosen = analysis.seeds if isinstance(analysis, JumpRetrain) else member.cell.seeds
+        return [str(seed) for seed in chosen]
+
+    def _missing(
+        self, rows: Sequence[Row], table: Table, members: Mapping[str, Member]
+    ) -> list[dict[str, Any]]:
+        """Return run, label and seed of what the study asks for and the table does not have."""
+        there = {(row["run"], row.get("seed", "")) for row in rows}
+        return [
+            {"run": run, "label": member.label} | ({"seed": int(seed)} if seed else {})
+            for run, member in members.items()
+            for seed in self._seeds(member, table) or [""]
+            if (run, seed) not in there
+        ]
+
+    def _add(self, content: _Content, table: Table, run: str, seeds: Sequence[str]) -> None:
+        """Add the rows of a run if the job that leaves them is finished."""
+        file = self._results / table.stage / run / table.file
+        job = self._makers(file)
+        if job is None or not file.is_file():
+            return
+        then = job.outputs[os.path.abspath(file)]
+        if then != self._sums(file):
+            raise DataError(
+                f"{file} was altered after it was made, and nothing was published; remake it: "
+                f"rm {file} && make {file}"
+            )
+        made = origin(job, self._makers)
+        key = settings_key(made.settings)
+        content.settings[key] = made.settings
+        content.here[str(file)] = then
+        for row in read_rows(file, table.keys):
+            if not seeds or row["seed"] in seeds:
+                under = {"settings": key, "code": made.code, "commit": made.commit}
+                content.rows[_key(row, table)] = row | under
+
+    def _judged(
+        self, row: Row, table: Table, members: Mapping[str, Member], content: _Content
+    ) -> Row:
+        member = members.get(row["run"])
+        if member is None:
+            return row | {"current": as_text(False)}
+        settings = content.settings.get(row["settings"])
+        current = self._today.has(row["run"], table.analysis, row["code"], settings)
+        named = {name: as_text(value) for name, value in member.parameters.items()}
+        return row | {"label": member.label, **named, "current": as_text(current)}
+
+    def _write(
+        self, path: Path, text: str, parameters: Mapping[str, Any], content: _Content
+    ) -> bool:
+        """Write a table and its manifest unless both would say the same as before."""
+        elsewhere = {k: v for k, v in content.elsewhere.items() if k not in content.here}
+        if path.is_file() and manifest_path(path).is_file():
+            before = read_job(manifest_path(path)).content
+            same = (before["inputs"], before.get("data"), before.get("parameters"))
+            if path.read_text("utf-8") == text and same == (content.here, elsewhere, parameters):
+                return False
+        started = now()
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        write_manifest(
+            [path],
+            rule="publish",
+            inputs=content.here,
+            parameters=parameters,
+            code=CODE,
+            started=started,
+            command=f"make publish STUDY={self.study}",
+            device="cpu",
+            data=elsewhere,
+        )
+        return True
+
+
+def _published(path: Path, table: Table, sums: Sums) -> _Content:
+    """Return what is published already; raise DataError if it is not what publishing left."""
+    rows = read_published(path, (*table.keys, *MADE_UNDER))
+    content = _Content({_key(row, table): row for row in rows})
+    manifest = manifest_path(path)
+    if rows and manifest.is_file():
+        job = read_job(manifest)
+        if sums(path) not in job.outputs.values():
+            raise DataError(
+                f"{path} is not what {manifest} says was published, and was left as it is; restore "
+                f"both: git checkout -- {path} {manifest}. Where publishing was interrupted, "
+                f"rm {manifest} and publish again"
+            )
+        content.settings = dict(job.content["parameters"]["settings"])
+        content.elsewhere = {**job.content["inputs"], **job.content["data"]}
+    return content
+
+
+def _key(row: Row, table: Table) -> tuple[str, ...]:
+    return tuple(row[key] for key in table.keys)
+
+
+def _columns(rows: Sequence[Row], table: Table, members: Mapping[str, Member]) -> list[str]:
+    """Return run, seed, label, grid axes and keys first, then values, what they were made under."""
+    axes = [axis for member in members.values() for axis in member.parameters]
+    start = [key for key in ("run", "seed") if key in table.keys]
+    first = dict.fromkeys((*start, "label", *axes, *table.keys))
+    values = dict.fromkeys(name for row in rows for name in row)
+    return [*first, *(n for n in values if n not in {*first, *MADE_UNDER}), *MADE_UNDER]
+
+
+def _order(row: Row, table: Table, runs: Sequence[str]) -> tuple[Any, ...]:
+    """Sort by the study's order of runs, then by keys, numbers by value."""
+    place = runs.index(row["run"]) if row["run"] in runs else len(runs)
+    return place, *(_number(row[key]) for key in table.keys)
+
+
+def _number(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return float("inf"), text
