@@ -31,7 +31,6 @@ help: ## list the targets
 .PHONY: study smoke paper
 study: $(READY) ## run the default study, about 10 minutes on 2 cores, and build its site
 	$(call run,$(STUDY))
-	@echo "$(CURDIR)/reports/$(STUDY)/index.html"
 
 smoke: ## run the same workflow at toy size, 2 minutes
 	@$(MAKE) --no-print-directory study STUDY=smoke
@@ -41,7 +40,11 @@ paper: ## run the published grids: months on 2 cores, see workflow/profiles/READ
 
 .PHONY: why
 why: $(READY) ## say what would run and why: STUDY=smoke make why
-	$(call run,$(STUDY),--dry-run)
+	$(call run,$(STUDY),--dry-run --logger-topograph-judge)
+
+.PHONY: publish
+publish: $(READY) ## merge what is finished into reports/published/: make publish STUDY=paper
+	$(BIN)/topograph publish config/$(STUDY).yaml
 
 .PHONY: test check
 test: $(READY) check ## run all checks and tests

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,14 +40,10 @@ class Checkout(NamedTuple):
 
     def jobs(self, output: str) -> dict[str, int]:
         """Return the job counts by rule that a run or a dry run announced."""
-        lines = output.partition("Job stats:")[2].splitlines()
-        rows = [line.split() for line in lines[3:]]
-        counts: dict[str, int] = {}
-        for row in rows:
-            if len(row) != 2 or row[0] == "total":
-                break
-            counts[row[0]] = int(row[1])
-        return counts
+        counts: Counter[str] = Counter()
+        for rule, count in re.findall(r"(?m)(?:^  |: |, )([a-z][a-z ]*) \((\d+)\)", output):
+            counts[rule.replace(" ", "_")] += int(count)
+        return dict(counts)
 
 
 def copy_of_repository(target: Path) -> Checkout:

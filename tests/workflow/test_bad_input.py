@@ -75,7 +75,7 @@ def test_config_mistakes_stop_before_any_job(checkout, changes, expected):
     for text in ["config/tiny.yaml", *expected]:
         assert text in done.stdout, done.stdout
     assert "Traceback" not in done.stdout
-    assert "Job stats" not in done.stdout
+    assert "to run" not in done.stdout
     assert not (checkout.path / "results").joinpath("tiny").exists()
 
 

@@ -16,6 +16,7 @@ import psutil
 
 from topograph.config.runs import Cell
 from topograph.foundation.errors import TopographError
+from topograph.foundation.logs import READER, write_cause
 from topograph.foundation.provenance import Code, now, write_manifest
 
 
@@ -67,8 +68,11 @@ def _is_snakemake(process: psutil.Process) -> bool:
 
 
 def _tell(terminal: int, rule: str, error: Exception, log: Path) -> None:
+    """Write the cause to the log, and to the terminal unless the log is read there anyway."""
     cause = str(error) if isinstance(error, TopographError) else f"{type(error).__name__}: {error}"
-    os.write(terminal, f"\n{rule}: {cause}\n  (traceback in {log})\n".encode())
+    write_cause(sys.stderr, cause)
+    if READER not in os.environ:
+        os.write(terminal, f"\n{rule}: {cause}\n  (traceback in {log})\n".encode())
 
 
 def _limit_threads(threads: int) -> None:
