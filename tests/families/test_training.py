@@ -11,6 +11,7 @@ from sklearn.metrics import jaccard_score
 
 from topograph.config.runs import Cell
 from topograph.families import supervised
+from topograph.families.build import build_data, build_loss, build_model
 from topograph.families.training import FILES, train, trained_state
 from topograph.foundation.errors import DataError
 from topograph.foundation.storage import read_dataset, read_table, read_weights
@@ -31,10 +32,10 @@ class Killed(Exception):
 def kill_at_call(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
     original, calls = getattr(supervised, name), iter(range(1, 100))
 
-    def counted(*arguments: object) -> object:
+    def counted(*arguments: object, **options: object) -> object:
         if next(calls) == call:
             raise Killed
-        return original(*arguments)
+        return original(*arguments, **options)
 
     monkeypatch.setattr(supervised, name, counted)
 
@@ -94,8 +95,9 @@ def test_recorded_losses_are_those_of_the_stored_weights(
     history = read_table(tmp_path / FILES[1]).set_index("epoch")
     for epoch in (0, 2):
         _, state = trained_state(tmp_path / FILES[0], 0, epoch)
-        model = supervised.load_state(supervised.build_model(cell.training.model, 9), state)
-        found = supervised.evaluate(model, supervised.build("data", cell.training.data))
+        data, loss = build_data(cell.training.data), build_loss(cell.training.loss)
+        network = build_model(cell.training.model, 9, data.train_inputs[:1])
+        found = supervised.evaluate(supervised.load_state(network, state), data, loss)
         assert found == history.loc[epoch, list(found)].to_dict()
 
 

@@ -135,9 +135,9 @@ def test_the_steps_of_a_seed_share_the_order_of_the_data(
     orders: list[tuple[int, int]] = []
     original = module.train_epoch
 
-    def recorded(model: object, optimiser: object, data: object, batch: int, seed: int) -> None:
+    def recorded(*arguments: object, batch: int, seed: int) -> None:
         orders.append((batch, seed))
-        original(model, optimiser, data, batch, seed)
+        original(*arguments, batch=batch, seed=seed)
 
     monkeypatch.setattr(module, "train_epoch", recorded)
     jump(trained, tmp_path)
@@ -156,9 +156,11 @@ def test_every_step_retrains_with_a_new_optimiser_and_the_decay_of_the_training(
     groups: list[dict[str, Any]] = []
     original = module.train_epoch
 
-    def recorded(model: object, optimiser: torch.optim.Optimizer, *rest: Any) -> None:
+    def recorded(
+        model: object, optimiser: torch.optim.Optimizer, *rest: Any, **options: Any
+    ) -> None:
         groups.append({**optimiser.param_groups[0], "state": len(optimiser.state)})
-        original(model, optimiser, *rest)
+        original(model, optimiser, *rest, **options)
 
     monkeypatch.setattr(module, "train_epoch", recorded)
     jump(trained, tmp_path, seeds=[5], learning_rate=0.003)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from topograph.config.targets import check_kwargs, signature
@@ -62,6 +70,22 @@ class Target(Strict):
 
     target: str
     kwargs: dict[str, Annotated[Any, AfterValidator(_plain)]] = {}
+
+
+def _short(target: Target) -> Any:
+    """Return the name alone where there are no arguments, as it enters the run's id."""
+    return target.model_dump() if target.kwargs else target.target
+
+
+# A short name may stand for the whole mapping.
+Loss = Annotated[
+    Target,
+    BeforeValidator(
+        lambda value: {"target": value} if isinstance(value, str) else value,
+        json_schema_input_type=str | Target,
+    ),
+    PlainSerializer(_short),
+]
 
 
 def _checked(kind: str, target: Target) -> None:
@@ -128,12 +152,15 @@ class PinnTraining(Strict):
 
 
 class SupervisedTraining(Strict):
-    """All that training a classifier or a segmentation network reads."""
+    """All that training a classifier, a segmentation or a regression network reads.
+
+    ``loss`` is a function of outputs and targets, or a class of such modules, that returns a mean.
+    """
 
     family: Literal["supervised"]
     data: Target
     model: Target
-    loss: Literal["cross-entropy"] = "cross-entropy"
+    loss: Loss = Target(target="cross-entropy")
     optimiser: Annotated[Sgd | Adam, Field(discriminator="name")]
     schedule: Schedule
 
@@ -141,6 +168,7 @@ class SupervisedTraining(Strict):
     def _check_targets(self) -> SupervisedTraining:
         _checked("data", self.data)
         _checked("model", self.model)
+        _checked("loss", self.loss)
         return self
 
 

@@ -32,7 +32,9 @@ class Cell:
     def modules(self) -> list[str]:
         """The modules that its targets come from; they are imported by name, at run time."""
         named = {kind: getattr(self.training, kind, None) for kind in SHORT_NAMES}
-        return [resolve(k, t.target).partition(":")[0] for k, t in named.items() if t is not None]
+        paths = [resolve(kind, t.target) for kind, t in named.items() if t is not None]
+        # torch is named by its version, in the lock.
+        return [p.partition(":")[0] for p in paths if not p.startswith("torch.")]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cell as builtins, the form in which it reaches a rule or a manifest."""
@@ -78,6 +80,20 @@ def cells(all_members: list[Member]) -> dict[str, Cell]:
         seeds = sorted({*cell.seeds, *(known.seeds if known else ())})
         merged[cell.run] = replace(cell, seeds=tuple(seeds))
     return merged
+
+
+def entries(all_members: list[Member]) -> list[dict[str, Any]]:
+    """Return every cell of every experiment as builtins: what figures and the index show of it."""
+    return [
+        {
+            "experiment": member.experiment,
+            "run": member.cell.run,
+            "label": member.label,
+            "parameters": member.parameters,
+            "seeds": list(member.cell.seeds),
+        }
+        for member in all_members
+    ]
 
 
 def analyses(
@@ -156,7 +172,7 @@ def _axes(training: dict[str, Any], prefix: str = "") -> Iterator[str]:
         if key == "kwargs":
             kind = prefix.rstrip(".")
             found = signature(kind, training["target"])
-            yield from (f"{path}.{name}" for name in {*value, *(found[0] if found else ())})
+            yield from (f"{path}.{name}" for name in {*value, *(found.allowed if found else ())})
         elif isinstance(value, dict):
             yield from _axes(value, f"{path}.")
         else:

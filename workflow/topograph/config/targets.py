@@ -1,14 +1,12 @@
-"""Names of models, data sets and problems, found and checked without importing them."""
+"""Names of models, data sets, losses and problems, found and checked without importing them."""
 
 from __future__ import annotations
 
 import ast
-import symtable
 from functools import cache
-from pathlib import Path
 
+from topograph.config.signatures import NotDefinedError, Signature, arguments, find
 from topograph.foundation.errors import ConfigError, nearest
-from topograph.foundation.modules import module_source
 
 SHORT_NAMES: dict[str, dict[str, str]] = {
     "model": {
@@ -23,6 +21,7 @@ SHORT_NAMES: dict[str, dict[str, str]] = {
         "digits": "topograph.data.digits:digits",
         "oxford-pet": "topograph.data.oxford_pet:oxford_pet",
     },
+    "loss": {"cross-entropy": "torch.nn.functional:cross_entropy"},
     "problem": {"convection": "topograph.problems.convection:Convection"},
 }
 
@@ -48,81 +47,29 @@ def _parts(target: str) -> list[str]:
 
 
 @cache
-def signature(kind: str, target: str) -> tuple[frozenset[str], frozenset[str]] | None:
-    """Return the argument names of a target and those without default, read from its source.
+def signature(kind: str, target: str) -> Signature | None:
+    """Return the arguments of a target, read from its source.
 
-    Returns None when they cannot be known without running the module (compiled or re-exported).
-    Raises ConfigError when the module or the name does not exist.
+    Of a loss that is a function they are those after outputs and targets. Returns None when they
+    cannot be known without running the module. Raises ConfigError when the module or the name does
+    not exist.
     """
     module, name = resolve(kind, target).split(":")
-    path = _source(kind, target, module)
-    if path is None:
-        return None
-    text = path.read_text(encoding="utf-8")
-    tree = ast.parse(text)
-    defined = {node.name: node for node in tree.body if isinstance(node, _DEFINITIONS)}
-    if name not in defined:
-        if _is_bound(text, tree, name):
-            return None
-        raise ConfigError(
-            f"{kind} {target!r}: {module} defines no {name!r}{nearest(name, defined)}"
-        )
-    return _arguments(defined[name])
-
-
-_DEFINITIONS = (ast.ClassDef, ast.FunctionDef)
-
-
-def _source(kind: str, target: str, module: str) -> Path | None:
     try:
-        return module_source(module)
+        definition = find(module, name)
     except ModuleNotFoundError as error:
         top = module.partition(".")[0]
         remedy = "install it into the environment, or correct the path before the colon"
         advice = f"; {remedy}" if error.name == top else ""
         raise ConfigError(f"{kind} {target!r}: {error}{advice}") from error
-
-
-def _is_bound(text: str, tree: ast.Module, name: str) -> bool:
-    """Say whether a module imports or assigns a name, anywhere outside its functions."""
-    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body):
-        return True
-    table = symtable.symtable(text, "", "exec")
-    if name not in table.get_identifiers():
-        return False
-    symbol = table.lookup(name)
-    return symbol.is_assigned() or symbol.is_imported()
-
-
-def _arguments(
-    node: ast.ClassDef | ast.FunctionDef,
-) -> tuple[frozenset[str], frozenset[str]] | None:
-    if isinstance(node, ast.ClassDef):
-        methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
-        constructor = next((item for item in methods if item.name == "__init__"), None)
-        if constructor is None:
-            return _dataclass_fields(node)
-        node = constructor
-    arguments = node.args
-    if arguments.kwarg is not None:
+    except NotDefinedError as error:
+        raise ConfigError(
+            f"{kind} {target!r}: {module} defines no {name!r}{nearest(name, error.known)}"
+        ) from error
+    if definition is None:
         return None
-    positional = [argument.arg for argument in arguments.args if argument.arg != "self"]
-    without_default = positional[: len(positional) - len(arguments.defaults)]
-    keywords = [argument.arg for argument in arguments.kwonlyargs]
-    without_default += [
-        name
-        for name, default in zip(keywords, arguments.kw_defaults, strict=True)
-        if default is None
-    ]
-    return frozenset(positional + keywords), frozenset(without_default)
-
-
-def _dataclass_fields(node: ast.ClassDef) -> tuple[frozenset[str], frozenset[str]] | None:
-    if not any("dataclass" in ast.dump(decorator) for decorator in node.decorator_list):
-        return None
-    fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-    named = {item.target.id: item.value for item in fields if isinstance(item.target, ast.Name)}
-    return frozenset(named), frozenset(name for name, value in named.items() if value is None)
+    is_loss_function = kind == "loss" and not isinstance(definition.node, ast.ClassDef)
+    return arguments(definition, by_position=2 if is_loss_function else 0)
 
 
 def check_kwargs(kind: str, target: str, kwargs: dict[str, object], given: set[str]) -> None:
@@ -133,14 +80,13 @@ def check_kwargs(kind: str, target: str, kwargs: dict[str, object], given: set[s
     found = signature(kind, target)
     if found is None:
         return
-    allowed, required = found
-    settable = allowed - given
+    settable = found.allowed - given
     for name in kwargs:
-        if name not in settable:
+        if name not in settable and not found.open:
             raise ConfigError(
                 f"kwargs.{name}: {kind} {target!r} takes no argument {name!r}"
                 f"{nearest(name, settable)}; allowed: {', '.join(sorted(settable)) or 'none'}"
             )
-    missing = sorted(required - given - set(kwargs))
+    missing = sorted(found.required - given - set(kwargs))
     if missing:
         raise ConfigError(f"kwargs: {kind} {target!r} needs {', '.join(missing)}")

@@ -4,26 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
-from topograph.config.models import Landscape, PinnTraining
+from topograph.config.models import Landscape, PinnTraining, Target
+from topograph.config.targets import resolve
+from topograph.data.dataset import sum_of
 from topograph.families.build import build, build_model
 from topograph.families.result import SeedResult, load_state, state_arrays
-from topograph.foundation.seeds import derive_seed, torch_seed
+from topograph.foundation.seeds import all_seeded, derive_seed, torch_seed
 from topograph.objective.objective import Objective
 from topograph.objective.pinn import pinn_objective
-from topograph.problems.problem import Problem
-from topograph.problems.through_deepxde import deepxde_data, load_deepxde
+from topograph.problems.problem import is_deepxde
+from topograph.problems.through_deepxde import (
+    deepxde_data,
+    load_deepxde,
+    require_problem,
+    term_names,
+)
 
-LOSS_NAMES = ("residual", "initial", "boundary")
+
+def build_problem(target: Target) -> Any:
+    """Build a problem of ours or a ``deepxde.data.PDE``, with the same points at every call.
+
+    Raises TopographError for what is neither.
+    """
+    if not resolve("problem", target.target).startswith("topograph."):
+        # It may import deepxde itself, which must find our backend and leave the device alone.
+        load_deepxde()
+    with all_seeded(derive_seed(0, "problem")):
+        problem = build("problem", target)
+    require_problem(problem, f"problem {target.target!r}")
+    return problem
+
+
+def data_sums(training: PinnTraining) -> dict[str, str]:
+    """Return the SHA-256, in hex, of the training points, by the target of the problem."""
+    problem = build_problem(training.problem)
+    arrays = [problem.train_x] if is_deepxde(problem) else problem.points()
+    return {training.problem.target: sum_of(arrays)}
 
 
 def train_seed(training: PinnTraining, seed: int, scratch: Path) -> SeedResult:
-    """Train one seed with one call of L-BFGS and measure its errors on the test grid."""
-    problem = build("problem", training.problem)
+    """Train one seed with one call of L-BFGS and measure its errors on the test points."""
+    problem = build_problem(training.problem)
     model = build_model(training.model, seed)
     initial = state_arrays(model)
     optimiser = training.optimiser
@@ -45,12 +72,13 @@ def train_seed(training: PinnTraining, seed: int, scratch: Path) -> SeedResult:
         "train_loss": float(losses.sum()),
         **_errors(problem, model),
     }
-    row = {"epoch": 1.0, **dict(zip(LOSS_NAMES, map(float, losses), strict=True))}
+    names = term_names(problem, len(losses))
+    row = {"epoch": 1.0, **dict(zip(names, map(float, losses), strict=True))}
     return SeedResult({0: initial, 1: state_arrays(model)}, [row], metrics)
 
 
 def _train_through_deepxde(
-    problem: Problem, model: torch.nn.Module, optimiser: torch.optim.Optimizer, seed: int
+    problem: Any, model: torch.nn.Module, optimiser: torch.optim.Optimizer, seed: int
 ) -> np.ndarray:
     """Run DeepXDE's training and return its loss terms at the final weights.
 
@@ -70,30 +98,49 @@ def _train_through_deepxde(
 
 
 def predict(training: PinnTraining, states: Mapping[int, Mapping[str, np.ndarray]]) -> xr.Dataset:
-    """Return the predicted u(seed, x, t) and the exact u(x, t) on the test grid."""
-    problem = build("problem", training.problem)
-    x, t = problem.grid()
-    predictions = [
-        _solution(problem, load_state(build_model(training.model, 0), state))
-        for state in states.values()
-    ]
-    exact = problem.exact(*np.meshgrid(x, t, indexing="ij"))
-    return xr.Dataset(
-        {"predicted": (("seed", "x", "t"), np.stack(predictions)), "exact": (("x", "t"), exact)},
-        coords={"seed": list(states), "x": x, "t": t},
-    )
+    """Return what the networks predict on the test points, and the exact solution where known.
+
+    Of a problem of ours: predicted(seed, x, t) and exact(x, t). Of one of DeepXDE's:
+    predicted(seed, point, output), exact(point, output) and the points, inputs(point, input).
+    """
+    problem = build_problem(training.problem)
+    points, exact = _test_points(problem)
+    models = (load_state(build_model(training.model, 0), state) for state in states.values())
+    predicted = np.stack([_outputs(model, points) for model in models])
+    dims: tuple[str, ...] = ("point", "output")
+    variables: dict[str, Any] = {"inputs": (("point", "input"), points)}
+    coordinates: dict[str, Any] = {"seed": list(states)}
+    if not is_deepxde(problem):
+        dims, variables = ("x", "t"), {}
+        coordinates |= dict(zip(dims, problem.grid(), strict=True))
+        shape = tuple(len(coordinates[name]) for name in dims)
+        predicted = predicted.reshape(-1, *shape)
+        exact = exact.reshape(shape)
+    if exact is not None:
+        variables["exact"] = (dims, exact)
+    return xr.Dataset({"predicted": (("seed", *dims), predicted), **variables}, coords=coordinates)
 
 
-def _solution(problem: Problem, model: torch.nn.Module) -> np.ndarray:
-    x, t = problem.grid()
-    nodes = np.stack(np.meshgrid(x, t, indexing="ij"), axis=-1).astype(np.float32)
+def _test_points(problem: Any) -> tuple[np.ndarray, Any]:
+    """Return test points (N, inputs) and the exact solution there (N, outputs), or None."""
+    if is_deepxde(problem):
+        points, exact, _ = problem.test()
+        return points, None if exact is None else np.asarray(exact).reshape(len(points), -1)
+    x, t = np.meshgrid(*problem.grid(), indexing="ij")
+    return np.stack([x, t], axis=-1).reshape(-1, 2), problem.exact(x, t).reshape(-1, 1)
+
+
+def _outputs(model: torch.nn.Module, points: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        return model(torch.from_numpy(nodes).reshape(-1, 2)).reshape(len(x), len(t)).numpy()
+        return model.eval()(torch.from_numpy(points.astype(np.float32))).numpy()
 
 
-def _errors(problem: Problem, model: torch.nn.Module) -> dict[str, float]:
-    exact = problem.exact(*np.meshgrid(*problem.grid(), indexing="ij"))
-    error = _solution(problem, model) - exact
+def _errors(problem: Any, model: torch.nn.Module) -> dict[str, float]:
+    """Return the errors over all test points and outputs, nothing where no solution is known."""
+    points, exact = _test_points(problem)
+    if exact is None:
+        return {}
+    error = _outputs(model, points) - exact
     return {
         "relative_error": float(np.linalg.norm(error) / np.linalg.norm(exact)),
         "absolute_error": float(np.abs(error).mean()),
@@ -104,5 +151,6 @@ def objective(
     training: PinnTraining, state: Mapping[str, np.ndarray], analysis: Landscape
 ) -> Objective:
     """Return the true training loss around given weights."""
+    problem = build_problem(training.problem)
     model = load_state(build_model(training.model, 0), state).eval()
-    return pinn_objective(build("problem", training.problem), model)
+    return pinn_objective(problem, model)

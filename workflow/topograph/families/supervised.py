@@ -1,4 +1,4 @@
-"""Classifiers and segmentation networks: training by epochs, resumed from the last one."""
+"""Classifiers, segmentation and regression networks: training by epochs, resumed from the last."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from topograph.config.models import Adam, Landscape, Sgd, SupervisedTraining
 from topograph.data.dataset import Dataset
-from topograph.families.build import build, build_model
+from topograph.families.build import build_data, build_loss, build_model
 from topograph.families.result import SeedResult, load_state, state_arrays
-from topograph.foundation.seeds import derive_seed
+from topograph.foundation.errors import TopographError
+from topograph.foundation.seeds import derive_seed, torch_seed
 from topograph.foundation.storage import read_weights, write_weights
 from topograph.objective.model import Function, Ratio
 from topograph.objective.objective import Objective
@@ -32,20 +32,22 @@ def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedRe
     The order and the augmentation of an epoch depend on (seed, epoch) alone, so a run resumed
     from a checkpoint equals an uninterrupted one bit for bit. Stops when the loss is not finite.
     """
-    dataset: Dataset = build("data", training.data)
-    model = build_model(training.model, seed)
+    dataset, loss = build_data(training.data), build_loss(training.loss)
+    model = build_model(training.model, seed, dataset.train_inputs[:1])
+    check_loss(training, model, dataset)
     optimiser = make_optimiser(model, training.optimiser)
     schedule = training.schedule
     weights = {0: state_arrays(model)}
-    history = [{"epoch": 0.0, **evaluate(model, dataset)}]
+    history = [{"epoch": 0.0, **evaluate(model, dataset, loss)}]
     done, history = _resume(model, optimiser, scratch, weights, history)
     for epoch in range(done + 1, schedule.epochs + 1):
         if not np.isfinite(history[-1]["train_loss"]):
             break
         drops = sum(epoch >= milestone for milestone in schedule.milestones)
         set_learning_rate(optimiser, training.optimiser.learning_rate * schedule.factor**drops)
-        train_epoch(model, optimiser, dataset, schedule.batch, derive_seed(seed, "epoch", epoch))
-        history.append({"epoch": float(epoch), **evaluate(model, dataset)})
+        order = derive_seed(seed, "epoch", epoch)
+        train_epoch(model, optimiser, dataset, loss, batch=schedule.batch, seed=order)
+        history.append({"epoch": float(epoch), **evaluate(model, dataset, loss)})
         weights[epoch] = state_arrays(model)
         _checkpoint(optimiser, scratch, epoch, weights[epoch], history)
     last = history[-1]
@@ -54,6 +56,36 @@ def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedRe
     if schedule.keep == "last":
         weights = {epoch: weights[epoch] for epoch in (max(weights),)}
     return SeedResult(weights, history, {**metrics, **_intersection_over_union(model, dataset)})
+
+
+def data_sums(training: SupervisedTraining) -> dict[str, str]:
+    """Return the SHA-256, in hex, of the tensors of the data set, by the target of the data."""
+    return {training.data.target: build_data(training.data).sum}
+
+
+def check_loss(training: SupervisedTraining, model: nn.Module, dataset: Dataset) -> None:
+    """Raise TopographError unless the loss of a model on two examples is a scalar with a graph."""
+    name, loss = f"loss {training.loss.target!r}", build_loss(training.loss)
+    outputs = model.eval()(dataset.train_inputs[:2])
+    targets = dataset.train_targets[:2]
+    if not isinstance(outputs, Tensor):
+        raise TopographError(
+            f"model {training.model.target!r} returns {type(outputs).__name__}; allowed: one tensor"
+        )
+    shapes = f"outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)}, {targets.dtype}"
+    try:
+        value = loss(outputs, targets)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise TopographError(
+            f"{name} fails on {shapes}: {error}; choose a loss for such targets, or a model with "
+            "other outputs"
+        ) from error
+    if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
+        found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise TopographError(
+            f"{name} gives {found} on {shapes}; allowed: a scalar tensor that can be "
+            "differentiated, the mean over the batch"
+        )
 
 
 def make_optimiser(model: nn.Module, settings: Sgd | Adam) -> torch.optim.Optimizer:
@@ -78,24 +110,35 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
 
 
 def train_epoch(
-    model: nn.Module, optimiser: torch.optim.Optimizer, dataset: Dataset, batch: int, seed: int
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    dataset: Dataset,
+    loss: Function,
+    *,
+    batch: int,
+    seed: int,
 ) -> None:
-    """Run one epoch of cross-entropy over shuffled, augmented batches, all drawn from ``seed``."""
+    """Run one epoch over shuffled, augmented batches; all that is random is drawn from ``seed``."""
     generator = torch.Generator().manual_seed(seed)
     model.train()
     order = torch.randperm(len(dataset.train_inputs), generator=generator)
-    for chosen in order.split(batch):
-        inputs, targets = dataset.train_inputs[chosen], dataset.train_targets[chosen]
-        if dataset.augmentation is not None:
-            inputs = dataset.augmentation(inputs, generator)
-        optimiser.zero_grad()
-        F.cross_entropy(model(inputs), targets).backward()
-        optimiser.step()
+    # Dropout draws from the global generator.
+    with torch_seed(seed):
+        for chosen in order.split(batch):
+            inputs, targets = dataset.train_inputs[chosen], dataset.train_targets[chosen]
+            if dataset.augmentation is not None:
+                inputs = dataset.augmentation(inputs, generator)
+            optimiser.zero_grad()
+            loss(model(inputs), targets).backward()
+            optimiser.step()
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, dataset: Dataset) -> dict[str, float]:
-    """Return mean loss and accuracy, without augmentation, on the training and the test set."""
+def evaluate(model: nn.Module, dataset: Dataset, loss: Function) -> dict[str, float]:
+    """Return mean loss and accuracy, without augmentation, on the training and the test set.
+
+    Where targets are no classes there is no accuracy: NaN.
+    """
     model.eval()
     found = {}
     splits = {
@@ -104,8 +147,9 @@ def evaluate(model: nn.Module, dataset: Dataset) -> dict[str, float]:
     }
     for split, (inputs, targets) in splits.items():
         outputs = logits(model, inputs)
-        found[f"{split}_loss"] = float(F.cross_entropy(outputs, targets))
-        found[f"{split}_accuracy"] = float(accuracy(outputs, targets))
+        found[f"{split}_loss"] = float(loss(outputs, targets))
+        right = float(accuracy(outputs, targets)) if dataset.has_classes else float("nan")
+        found[f"{split}_accuracy"] = right
     return found
 
 
@@ -122,7 +166,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _intersection_over_union(model: nn.Module, dataset: Dataset) -> dict[str, float]:
     """Return the test IoU of each class for segmentation, nothing for classification."""
-    if dataset.test_targets.ndim < 3:
+    if not dataset.has_classes or dataset.test_targets.ndim < 3:
         return {}
     model.eval()
     predicted, targets = logits(model, dataset.test_inputs).argmax(dim=1), dataset.test_targets
@@ -179,52 +223,73 @@ def _resume(
 def predict(
     training: SupervisedTraining, states: Mapping[int, Mapping[str, np.ndarray]]
 ) -> xr.Dataset:
-    """Return predicted(seed, example[, y, x]), target and, for segmentation, the test images."""
-    dataset: Dataset = build("data", training.data)
-    classes = []
-    for state in states.values():
-        model = load_state(build_model(training.model, 0), state).eval()
-        classes.append(logits(model, dataset.test_inputs).argmax(dim=1).numpy().astype(np.int16))
-    dims = ("example", "y", "x")[: dataset.test_targets.ndim]
-    found = xr.Dataset(
-        {
-            "predicted": (("seed", *dims), np.stack(classes)),
-            "target": (dims, dataset.test_targets.numpy().astype(np.int16)),
-        },
-        coords={"seed": list(states)},
-        attrs={"classes": list(dataset.classes)},
-    )
-    if len(dims) == 3:
+    """Return predicted(seed, example[, y, x]), target and, for segmentation, the test images.
+
+    They are classes; without classes predicted(seed, example, output_1, …) holds the outputs and
+    target(example, target_1, …) the targets.
+    """
+    dataset = build_data(training.data)
+    networks = (_loaded(training, dataset, state) for state in states.values())
+    predicted = np.stack([_predicted(network, dataset).numpy() for network in networks])
+    found = xr.Dataset(coords={"seed": list(states)})
+    targets = dataset.test_targets.numpy()
+    if not dataset.has_classes:
+        outputs = [f"output_{axis}" for axis in range(1, predicted.ndim - 1)]
+        found["predicted"] = (("seed", "example", *outputs), predicted)
+        wanted = [f"target_{axis}" for axis in range(1, targets.ndim)]
+        found["target"] = (("example", *wanted), targets)
+        return found
+    dims = ("example", *"zyx"[4 - targets.ndim :])
+    found["predicted"] = (("seed", *dims), predicted.astype(np.int16))
+    found["target"] = (dims, targets.astype(np.int16))
+    if len(dims) == 3 and dataset.test_inputs.ndim == 4:
         found["image"] = (dims, dataset.test_inputs[:, 0].numpy())
-    return found
+    return found.assign_attrs(classes=list(dataset.classes))
+
+
+def _predicted(model: nn.Module, dataset: Dataset) -> Tensor:
+    with torch.no_grad():
+        outputs = logits(model, dataset.test_inputs)
+    return outputs.argmax(dim=1) if dataset.has_classes else outputs
+
+
+def _loaded(
+    training: SupervisedTraining, dataset: Dataset, state: Mapping[str, np.ndarray]
+) -> nn.Module:
+    """Return a network with given weights, in evaluation mode."""
+    return load_state(build_model(training.model, 0, dataset.train_inputs[:1]), state).eval()
 
 
 def objective(
     training: SupervisedTraining, state: Mapping[str, np.ndarray], analysis: Landscape
 ) -> Objective:
-    """Return the mean cross-entropy on training examples, evenly spaced over the set.
+    """Return the mean loss on training examples, evenly spaced over the set.
 
     Without augmentation and, unless the analysis asks for it, without the decay term: the data loss
-    that the papers plot. Metrics are the accuracy and, for segmentation, the IoU of each class.
+    that the papers plot. Metrics are the accuracy and, for segmentation, the IoU of each class;
+    none where targets are no classes.
     """
-    dataset: Dataset = build("data", training.data)
-    model = load_state(build_model(training.model, 0), state).eval()
+    dataset = build_data(training.data)
     total = len(dataset.train_inputs)
     wanted = min(analysis.examples or total, total)
     chosen = torch.linspace(0, total - 1, wanted).round().long()
     batch = (dataset.train_inputs[chosen], dataset.train_targets[chosen])
     decay = training.optimiser.weight_decay if analysis.objective == "regularised" else 0.0
-    metrics: dict[str, Function | Ratio] = {"accuracy": accuracy}
-    if dataset.train_targets.ndim == 3:
-        metrics["iou"] = Ratio(_both, _either)
     return Objective.from_model(
-        model,
-        F.cross_entropy,
+        _loaded(training, dataset, state),
+        build_loss(training.loss),
         batch,
-        metrics=metrics,
+        metrics=_metrics(dataset),
         batch_norm=analysis.batch_norm,
         weight_decay=decay,
     )
+
+
+def _metrics(dataset: Dataset) -> dict[str, Function | Ratio]:
+    if not dataset.has_classes:
+        return {}
+    pixels = dataset.train_targets.ndim == 3
+    return {"accuracy": accuracy, **({"iou": Ratio(_both, _either)} if pixels else {})}
 
 
 def _both(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""Seeds: one root, a named stream per purpose, torch's global generator left as it was."""
+"""Seeds: one root, a named stream per purpose, global generators left as they were."""
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,3 +28,20 @@ def torch_seed(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def all_seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators of torch, numpy and Python inside the block; restore them after.
+
+    For code of others, which may draw from any of them.
+    """
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    with torch_seed(seed):
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)

@@ -17,7 +17,7 @@ from topograph.objective.jets import Buffers, Layer, chain_of, propagate
 from topograph.objective.model import functional, require_evaluation_mode, selected
 from topograph.objective.objective import Objective
 from topograph.objective.vectors import flatten_each, unflatten
-from topograph.problems.problem import Points, Problem
+from topograph.problems.problem import Points, Problem, is_deepxde
 
 DERIVATIVES = ("auto", "jets", "torch.func")
 # Weights of a direction by input, and the highest order of derivative along it.
@@ -44,7 +44,7 @@ def pinn_objective(
         raise unknown_name("derivatives", derivatives, DERIVATIVES)
     require_evaluation_mode(network)
     kept = copy.deepcopy(network)
-    deepxde = any(c.__module__.startswith("deepxde.") for c in type(problem).__mro__)
+    deepxde = is_deepxde(problem)
     make = partial(_deepxde, problem) if deepxde else partial(_problem, problem, derivatives)
 
     def place(dtype: torch.dtype, device: torch.device, names: Sequence[str]) -> Placed:

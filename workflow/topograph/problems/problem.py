@@ -54,3 +54,8 @@ class Problem(Protocol):
 
     def exact(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Return the true solution."""
+
+
+def is_deepxde(problem: Any) -> bool:
+    """Say whether a problem is a data object of DeepXDE's, without importing deepxde."""
+    return any(c.__module__.startswith("deepxde.") for c in type(problem).__mro__)

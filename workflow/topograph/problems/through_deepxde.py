@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from topograph.problems.problem import Problem
+from topograph.foundation.errors import TopographError
+from topograph.problems.problem import is_deepxde
+
+NEEDED = ("variables", "points", "residual", "grid", "exact")
 
 
 def load_deepxde() -> Any:
@@ -50,12 +53,15 @@ class _ReverseSolution:
         return found
 
 
-def deepxde_data(problem: Problem) -> Any:
-    """Return DeepXDE's data object: residual, initial and boundary loss in that order.
+def deepxde_data(problem: Any) -> Any:
+    """Return DeepXDE's data object of a problem: residual, initial and boundary loss in that order.
 
-    The residual is averaged over the collocation points alone: they are anchors, the domain
-    samples nothing, and ``PDE`` rather than ``TimePDE`` keeps initial and boundary points out.
+    One that is DeepXDE's already is returned as it is. The residual is averaged over the
+    collocation points alone: they are anchors, the domain samples nothing, and ``PDE`` rather than
+    ``TimePDE`` keeps initial and boundary points out.
     """
+    if is_deepxde(problem):
+        return problem
     deepxde = load_deepxde()
     points = problem.points()
     pairs = np.vstack([points.left, points.right])
@@ -97,8 +103,37 @@ def deepxde_losses(data: Any, network: Callable[[Any], Any], like: Any) -> dict[
         inputs = torch.as_tensor(data.train_x).to(like).requires_grad_()
         losses = data.losses(None, network(inputs), torch.nn.functional.mse_loss, inputs, None)
     deepxde.grad.clear()
-    residuals = len(losses) - len(data.bcs)
-    names = [f"residual_{i + 1}" for i in range(residuals)]
-    names += [f"condition_{i + 1}" for i in range(len(data.bcs))]
     kept = losses if graph else [loss.detach() for loss in losses]
-    return dict(zip(names, kept, strict=True))
+    return dict(zip(term_names(data, len(losses)), kept, strict=True))
+
+
+def term_names(problem: Any, count: int) -> list[str]:
+    """Return the names of the ``count`` terms of a loss, in DeepXDE's order."""
+    if not is_deepxde(problem):
+        return ["residual", "initial", "boundary"]
+    conditions = len(problem.bcs)
+    names = [f"residual_{i + 1}" for i in range(count - conditions)]
+    return names + [f"condition_{i + 1}" for i in range(conditions)]
+
+
+def require_problem(problem: Any, name: str) -> None:
+    """Raise TopographError for what is neither a Problem nor a PDE of DeepXDE's that we can train.
+
+    ``name`` is that of the target in the message.
+    """
+    if not is_deepxde(problem):
+        lacking = [n for n in NEEDED if not hasattr(problem, n)]
+        if lacking:
+            raise TopographError(
+                f"{name} made {type(problem).__name__}, which lacks {', '.join(lacking)}; allowed: "
+                "a deepxde.data.PDE or TimePDE, or a topograph.problems.problem.Problem"
+            )
+    elif not isinstance(problem, load_deepxde().data.PDE):
+        raise TopographError(
+            f"{name} made deepxde's {type(problem).__name__}; allowed: deepxde.data.PDE or TimePDE"
+        )
+    elif problem.auxiliary_var_fn is not None:
+        raise TopographError(
+            f"{name} has auxiliary_var_function, without which a loss cannot be sampled here; "
+            "compute the variables inside the equation"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,11 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from topograph.config.models import Sgd, SupervisedTraining
+from topograph.config.models import JumpRetrain, Sgd, SupervisedTraining
 from topograph.config.runs import Cell
 from topograph.data.dataset import Dataset
-from topograph.families.build import build, build_model
+from topograph.families.build import build_data, build_loss, build_model
 from topograph.families.result import load_state
 from topograph.families.supervised import evaluate, make_optimiser, train_epoch
 from topograph.families.training import trained_state
@@ -24,8 +24,9 @@ from topograph.foundation.errors import DataError, TopographError
 from topograph.foundation.progress import track
 from topograph.foundation.provenance import code_digest, digest
 from topograph.foundation.seeds import derive_seed
-from topograph.foundation.storage import read_weights, write_weights
+from topograph.foundation.storage import read_weights, write_dataset, write_weights
 from topograph.geometry.directions import random_directions
+from topograph.objective.model import Function
 from topograph.objective.objective import Objective
 from topograph.objective.vectors import flatten
 from topograph.trajectory.returns import return_statistics
@@ -33,6 +34,31 @@ from topograph.trajectory.returns import return_statistics
 RECORDED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 # Columns of the offset matrix per product, which bounds the float64 copy.
 GRAM_CHUNK = 65_536
+
+
+def write_trajectories(
+    cell: Cell,
+    analysis: JumpRetrain,
+    weights: str | Path,
+    path: str | Path,
+    *,
+    scratch: str | Path,
+) -> None:
+    """Write the trajectories of a cell to ``path``; ``scratch`` keeps finished seeds until then."""
+    trajectories = jump_and_retrain(
+        cell,
+        weights,
+        scratch,
+        seeds=analysis.seeds,
+        steps=analysis.steps,
+        epochs=analysis.epochs,
+        batch=analysis.batch,
+        learning_rate=analysis.learning_rate,
+        weights_seed=analysis.weights_seed,
+    )
+    write_dataset(path, trajectories)
+    # The offsets are many times larger than what the analysis keeps of them.
+    shutil.rmtree(scratch)
 
 
 def jump_and_retrain(
@@ -97,10 +123,10 @@ def _ray(
             return read_weights(file)[0]
         except DataError:
             file.unlink()
-    dataset: Dataset = build("data", training.data)
-    model = load_state(build_model(training.model, 0), state)
+    dataset = build_data(training.data)
+    model = load_state(build_model(training.model, 0, dataset.train_inputs[:1]), state)
     origin = {name: p.detach().clone() for name, p in model.named_parameters()}
-    direction = _direction(model, dataset, seed)
+    direction = _direction(model, dataset, build_loss(training.loss), seed)
     trajectories = []
     for step in settings["steps"]:
         load_state(model, state)
@@ -114,9 +140,9 @@ def _ray(
     return ray
 
 
-def _direction(model: nn.Module, dataset: Dataset, seed: int) -> dict[str, Tensor]:
+def _direction(model: nn.Module, dataset: Dataset, loss: Function, seed: int) -> dict[str, Tensor]:
     first = (dataset.train_inputs[:1], dataset.train_targets[:1])
-    objective = Objective.from_model(model.eval(), F.cross_entropy, first)
+    objective = Objective.from_model(model.eval(), loss, first)
     drawn = random_directions(objective, 1, seed=derive_seed(seed, "jump"))
     return {name: value[0] for name, value in drawn.vectors.items()}
 
@@ -137,14 +163,14 @@ def _retrain(
     optimiser = make_optimiser(
         model, Sgd(name="sgd", learning_rate=settings["rate"], weight_decay=decay)
     )
-    anchor = flatten(origin)
+    anchor, loss = flatten(origin), build_loss(training.loss)
     offsets, records = [], []
     for epoch in range(settings["epochs"] + 1):
         if epoch:
             order = derive_seed(seed, "retrain", epoch)
-            train_epoch(model, optimiser, dataset, settings["batch"], order)
+            train_epoch(model, optimiser, dataset, loss, batch=settings["batch"], seed=order)
         offsets.append((flatten(dict(model.named_parameters())).detach() - anchor).numpy())
-        records.append(evaluate(model, dataset))
+        records.append(evaluate(model, dataset, loss))
     recorded = {name: np.array([row[name] for row in records]) for name in RECORDED}
     return {"offsets": np.stack(offsets), **recorded}
 
