@@ -16,11 +16,17 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# Where jobs run: make paper PROFILE=slurm (workflow/profiles). The executor of a cluster lies beside
+# the environment, not in it: it would slow every start of Snakemake.
+PROFILE ?=
+EXECUTOR := $(filter slurm kubernetes,$(PROFILE))
+BESIDE := $(EXECUTOR:%=PYTHONPATH=$(CURDIR)/.venv-%$(PYTHONPATH:%=:%) )
+READY := $(VENV)/.ready $(EXECUTOR:%=.venv-%/.ready)
 
 # The one place that calls Snakemake. $(1): study, $(2): targets and options.
-snakemake = $(BIN)/snakemake --workflow-profile workflow/profiles/default \
-	--configfile config/$(1).yaml --cores $(CORES) $(ARGS) $(2)
+snakemake = $(BESIDE)$(BIN)/snakemake --workflow-profile workflow/profiles/default \
+	--configfile config/$(1).yaml --cores $(CORES) \
+	$(PROFILE:%=--profile workflow/profiles/%) $(ARGS) $(2)
 # Prints that call, and makes sure that it is the only one at work in this checkout.
 run = @$(BIN)/python workflow/launch.py $(call snakemake,$(1),$(2))
 
@@ -46,9 +52,12 @@ why: $(READY) ## say what would run and why: STUDY=smoke make why
 publish: $(READY) ## merge what is finished into reports/published/: make publish STUDY=paper
 	$(BIN)/topograph publish config/$(STUDY).yaml
 
-.PHONY: test check
+.PHONY: test test-long check
 test: $(READY) check ## run all checks and tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(READY) ## run the tests on a real Slurm and what else takes long
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: $(READY) ## style, types and workflow lint, under a minute
 	$(BIN)/ruff check
@@ -58,10 +67,16 @@ check: $(READY) ## style, types and workflow lint, under a minute
 	$(BIN)/snakemake --lint --workflow-profile workflow/profiles/default --configfile config/smoke.yaml
 
 .PHONY: lock schema
-lock: $(VENV)/.uv ## choose versions anew: writes envs/lock.txt
-	$$(cat $(VENV)/.uv) pip compile --universal --generate-hashes --group dev --upgrade \
-		--no-emit-index-url --no-header --python-version 3.11 --quiet \
-		pyproject.toml -o envs/lock.txt
+COMPILE = $$(cat $(VENV)/.uv) pip compile --universal --generate-hashes --upgrade \
+	--no-emit-index-url --no-header --python-version 3.11 --quiet pyproject.toml
+# What an executor needs beyond the lock. Two packages stand in the lock for PyPy alone.
+BEYOND_LOCK = --constraint envs/lock.txt \
+	$$(sed -nE "/== 'pypy'/!s/^([A-Za-z0-9._-]+)==.*/--no-emit-package \1/p" envs/lock.txt)
+lock: $(VENV)/.uv ## choose versions anew: writes envs/lock.txt, slurm.txt and kubernetes.txt
+	$(COMPILE) --group dev -o envs/lock.txt
+	for executor in slurm kubernetes; do \
+		$(COMPILE) --extra $$executor $(BEYOND_LOCK) -o envs/$$executor.txt; \
+	done
 
 schema: $(READY) ## write config/schema.json from the models
 	$(BIN)/topograph schema > config/schema.json
@@ -83,12 +98,19 @@ $(VENV)/.uv:
 
 # Made anew only when the lock or the package's metadata changed. Bytecode is made here once: where
 # Python may not keep it, every job would compile torch again, 5 to 8 seconds each.
-$(READY): envs/lock.txt pyproject.toml | $(VENV)/.uv
+$(VENV)/.ready: envs/lock.txt pyproject.toml | $(VENV)/.uv
 	@echo "setting up $(VENV) from envs/lock.txt"
 	@uv=$$(cat $(VENV)/.uv); \
 	test -x $(BIN)/python || $$uv venv --quiet --allow-existing --python $(PYTHON) $(VENV); \
 	$$uv pip sync --quiet --compile-bytecode --python $(VENV) --require-hashes envs/lock.txt; \
 	$$uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-slurm/.ready .venv-kubernetes/.ready: .venv-%/.ready: envs/%.txt | $(VENV)/.ready
+	@echo "setting up $(@D) from $<"
+	@rm -rf $(@D)
+	@$$(cat $(VENV)/.uv) pip install --quiet --compile-bytecode --python $(VENV) --target $(@D) \
+		--no-deps --require-hashes --requirements $<
 	@touch $@
 
 # The packages that Topograph is measured against live apart from it; no other target needs them.
