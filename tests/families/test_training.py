@@ -11,7 +11,7 @@ from sklearn.metrics import jaccard_score
 
 from topograph.config.runs import Cell
 from topograph.families import supervised
-from topograph.families.build import build_data, build_loss, build_model
+from topograph.families.build import build_data, build_loss
 from topograph.families.training import FILES, train, trained_state
 from topograph.foundation.errors import DataError
 from topograph.foundation.storage import read_dataset, read_table, read_weights
@@ -96,7 +96,7 @@ def test_recorded_losses_are_those_of_the_stored_weights(
     for epoch in (0, 2):
         _, state = trained_state(tmp_path / FILES[0], 0, epoch)
         data, loss = build_data(cell.training.data), build_loss(cell.training.loss)
-        network = build_model(cell.training.model, 9, data.train_inputs[:1])
+        network = supervised.build_network(cell.training, data, 9)
         found = supervised.evaluate(supervised.load_state(network, state), data, loss)
         assert found == history.loc[epoch, list(found)].to_dict()
 

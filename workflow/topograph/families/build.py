@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from topograph.config.models import Target
 from topograph.config.targets import resolve
@@ -47,11 +48,12 @@ def imported(kind: str, target: Target) -> Any:
     return factory
 
 
-def build_model(target: Target, seed: int, example: Tensor | None = None) -> Any:
+def build_model(target: Target, seed: int, trial: Callable[[nn.Module], None] | None = None) -> Any:
     """Build a network with the initial weights of a seed.
 
-    Convolutions are laid out channels last where the network takes the ``example`` (1, ...) so.
-    Raises TopographError for what is no network and for an example that it cannot take.
+    Its convolutions are laid out channels last where ``trial``, which raises TopographError for a
+    network that does not run, passes so. Raises TopographError for what is no network and where
+    the trial fails.
     """
     with torch_seed(derive_seed(seed, "initial weights")):
         model = build("model", target)
@@ -59,40 +61,26 @@ def build_model(target: Target, seed: int, example: Tensor | None = None) -> Any
             raise TopographError(
                 f"model {target.target!r} made {type(model).__name__}; allowed: a torch.nn.Module"
             )
-        return model if example is None else _laid_out(model, target, example)
+        if trial:
+            _lay_out(model, trial)
+        return model
 
 
-def _laid_out(model: nn.Module, target: Target, example: Tensor) -> nn.Module:
+def _lay_out(model: nn.Module, trial: Callable[[nn.Module], None]) -> None:
     """Lay convolutions out channels last, unless the network depends on the usual layout.
 
-    A step of training takes three quarters of the time that it takes in the default layout, but a
-    network that calls ``view`` on their outputs does not run so.
+    A step of training takes three quarters of the time that it takes in the usual layout, but a
+    network or a loss that calls ``view`` may not run so.
     """
     flat = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
-    for module in flat:
-        module.to(memory_format=torch.channels_last)
-    if flat and _refusal(model, example):
+    try:
+        for module in flat:
+            module.to(memory_format=torch.channels_last)
+        trial(model)
+    except TopographError:
         for module in flat:
             module.to(memory_format=torch.contiguous_format)
-    if refusal := _refusal(model, example):
-        raise TopographError(
-            f"model {target.target!r} with {target.kwargs} cannot take inputs of shape "
-            f"{tuple(example.shape)}, {example.dtype}: {refusal}; correct its arguments or the data"
-        )
-    return model
-
-
-def _refusal(model: nn.Module, example: Tensor) -> str:
-    """Return why a network in evaluation mode fails on an example, or nothing."""
-    training = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(example)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        return str(error).splitlines()[0] if str(error) else type(error).__name__
-    finally:
-        model.train(training)
-    return ""
+        trial(model)
 
 
 def build_data(target: Target) -> Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,7 @@ def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedRe
     from a checkpoint equals an uninterrupted one bit for bit. Stops when the loss is not finite.
     """
     dataset, loss = build_data(training.data), build_loss(training.loss)
-    model = build_model(training.model, seed, dataset.train_inputs[:1])
-    check_loss(training, model, dataset)
+    model = build_network(training, dataset, seed)
     optimiser = make_optimiser(model, training.optimiser)
     schedule = training.schedule
     weights = {0: state_arrays(model)}
@@ -63,27 +63,35 @@ def data_sums(training: SupervisedTraining) -> dict[str, str]:
     return {training.data.target: build_data(training.data).sum}
 
 
-def check_loss(training: SupervisedTraining, model: nn.Module, dataset: Dataset) -> None:
-    """Raise TopographError unless the loss of a model on two examples is a scalar with a graph."""
-    name, loss = f"loss {training.loss.target!r}", build_loss(training.loss)
-    outputs = model.eval()(dataset.train_inputs[:2])
-    targets = dataset.train_targets[:2]
-    if not isinstance(outputs, Tensor):
-        raise TopographError(
-            f"model {training.model.target!r} returns {type(outputs).__name__}; allowed: one tensor"
-        )
-    shapes = f"outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)}, {targets.dtype}"
+def build_network(training: SupervisedTraining, dataset: Dataset, seed: int) -> nn.Module:
+    """Build the network of a training block with the initial weights of a seed.
+
+    Raises TopographError where it cannot take the data, or where its loss is no scalar.
+    """
+    return build_model(training.model, seed, partial(_try, training, dataset))
+
+
+def _try(training: SupervisedTraining, dataset: Dataset, model: nn.Module) -> None:
+    """Raise TopographError unless a network's loss on two examples is a scalar with a graph."""
+    name, network = f"loss {training.loss.target!r}", f"model {training.model.target!r}"
+    inputs, targets = dataset.train_inputs[:2], dataset.train_targets[:2]
+    loss = build_loss(training.loss)
+    doing = f"{network} fails on inputs {tuple(inputs.shape)}, {inputs.dtype}"
     try:
+        outputs = model.eval()(inputs)
+        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        doing = (
+            f"{name} fails on outputs {found} and targets {tuple(targets.shape)}, {targets.dtype}"
+        )
         value = loss(outputs, targets)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise TopographError(
-            f"{name} fails on {shapes}: {error}; choose a loss for such targets, or a model with "
-            "other outputs"
+            f"{doing}: {error}; correct the arguments, or choose a model and a loss for such data"
         ) from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
-        found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        made = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise TopographError(
-            f"{name} gives {found} on {shapes}; allowed: a scalar tensor that can be "
+            f"{name} gives {made} from outputs {found}; allowed: a scalar tensor that can be "
             "differentiated, the mean over the batch"
         )
 
@@ -257,7 +265,7 @@ def _loaded(
     training: SupervisedTraining, dataset: Dataset, state: Mapping[str, np.ndarray]
 ) -> nn.Module:
     """Return a network with given weights, in evaluation mode."""
-    return load_state(build_model(training.model, 0, dataset.train_inputs[:1]), state).eval()
+    return load_state(build_network(training, dataset, 0), state).eval()
 
 
 def objective(

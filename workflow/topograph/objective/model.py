@@ -43,13 +43,11 @@ class OnBatches(NamedTuple):
     def place(self, dtype: torch.dtype, device: torch.device, names: Sequence[str]) -> Placed:
         """Return the objective with the parameters ``names`` moving, in a dtype on a device."""
         network = copy.deepcopy(self.network).requires_grad_(False).to(device, dtype)
-        for parameter in network.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        batches = [(_moved(x, dtype, device), _moved(y, dtype, device)) for x, y in self.batches]
+        batches = self._laid_out(network, batches, dtype)
         state = dict(network.named_parameters())
         center = {name: state[name].detach().clone() for name in names}
         fixed = {name: value.detach() for name, value in state.items() if name not in center}
-        batches = [(_moved(x, dtype, device), _moved(y, dtype, device)) for x, y in self.batches]
         means = _Means(self.functions, batches, dtype)
         decayed = [k for k, v in self.network.named_parameters() if v.requires_grad]
 
@@ -69,6 +67,26 @@ class OnBatches(NamedTuple):
             return Placed(center, terms, bind, Mapped(center, terms))
         chain = Chain(layers, center, fixed, batches, means.parts)
         return Placed(center, terms, bind, _Finished(chain, means))
+
+    def _laid_out(
+        self, network: nn.Module, batches: list[Batch], dtype: torch.dtype
+    ) -> list[Batch]:
+        """Lay images and filters out channels last, which is faster, where everything runs so.
+
+        A network or a loss that calls ``view`` may depend on the usual layout.
+        """
+        inputs, targets = batches[0]
+        few = _Means(self.functions, [(_flat(inputs[:2]), _flat(targets[:2]))], dtype)
+        for layout in (torch.channels_last, torch.contiguous_format):
+            for parameter in network.parameters():
+                parameter.data = _flat(parameter.data, layout)
+            try:
+                with torch.no_grad():
+                    few.of(network)
+            except RuntimeError:
+                continue
+            return [(_flat(x, layout), _flat(y, layout)) for x, y in batches]
+        return batches
 
     def _with_decay(
         self, terms: dict[str, Tensor], parameters: Parameters, decayed: Sequence[str]
@@ -242,5 +260,8 @@ def filter_axes(model: nn.Module) -> dict[str, int]:
 
 
 def _moved(tensor: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
-    moved = tensor.to(device, dtype if tensor.is_floating_point() else None)
-    return moved.contiguous(memory_format=torch.channels_last) if moved.ndim == 4 else moved
+    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
+def _flat(tensor: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
+    return tensor.contiguous(memory_format=layout) if tensor.ndim == 4 else tensor

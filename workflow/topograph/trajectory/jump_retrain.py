@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from topograph.config.models import JumpRetrain, Sgd, SupervisedTraining
 from topograph.config.runs import Cell
 from topograph.data.dataset import Dataset
-from topograph.families.build import build_data, build_loss, build_model
+from topograph.families.build import build_data, build_loss
 from topograph.families.result import load_state
-from topograph.families.supervised import evaluate, make_optimiser, train_epoch
+from topograph.families.supervised import build_network, evaluate, make_optimiser, train_epoch
 from topograph.families.training import trained_state
 from topograph.foundation.errors import DataError, TopographError
 from topograph.foundation.progress import track
@@ -124,7 +124,7 @@ def _ray(
         except DataError:
             file.unlink()
     dataset = build_data(training.data)
-    model = load_state(build_model(training.model, 0, dataset.train_inputs[:1]), state)
+    model = load_state(build_network(training, dataset, 0), state)
     origin = {name: p.detach().clone() for name, p in model.named_parameters()}
     direction = _direction(model, dataset, build_loss(training.loss), seed)
     trajectories = []
