@@ -1,4 +1,4 @@
-"""Commands about finished results: explain a file, publish tables, export a landscape."""
+"""Commands about finished results: explain, publish, pack and export them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ SHOWN = 10
 
 
 def add_commands(commands: Any) -> None:
-    """Add explain, publish and export."""
+    """Add explain, publish, crate and export."""
     explain = commands.add_parser("explain", help="print where a file came from, up to the data")
     explain.add_argument("file", help="a result, figure, page, published table or manifest")
     explain.set_defaults(run=_explain)
     publish = commands.add_parser("publish", help="merge finished rows into reports/published/")
     publish.add_argument("study", help="a file of config/")
     publish.set_defaults(run=_publish)
+    crate = commands.add_parser("crate", help="write a finished study as an RO-Crate")
+    crate.add_argument("study", help="a file of config/")
+    crate.add_argument("--out", required=True, metavar="FOLDER", help="a folder, or a .zip")
+    crate.set_defaults(run=_crate)
     export = commands.add_parser("export", help="write a landscape as files for ParaView")
     export.add_argument("landscape", help="a 2-D or 3-D landscape, .nc")
     export.add_argument(
@@ -43,6 +47,12 @@ def _publish(options: argparse.Namespace) -> None:
             print(f"  missing: {', '.join(f'{key} {value}' for key, value in lack.items())}")
         if len(table.missing) > SHOWN:
             print(f"  and {len(table.missing) - SHOWN} more missing, listed in its manifest")
+
+
+def _crate(options: argparse.Namespace) -> None:
+    from topograph.archive.crate import write_crate
+
+    print(write_crate(options.study, options.out))
 
 
 def _export(options: argparse.Namespace) -> None:
