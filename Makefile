@@ -48,9 +48,12 @@ paper: ## run the published grids: months on 2 cores, see workflow/profiles/READ
 why: $(READY) ## say what would run and why: STUDY=smoke make why
 	$(call run,$(STUDY),--dry-run --logger-topograph-judge)
 
-.PHONY: publish
+.PHONY: publish crate
 publish: $(READY) ## merge what is finished into reports/published/: make publish STUDY=paper
 	$(BIN)/topograph publish config/$(STUDY).yaml
+
+crate: $(READY) ## pack a finished study as an RO-Crate
+	$(BIN)/topograph crate config/$(STUDY).yaml --out reports/crates/$(STUDY)
 
 .PHONY: test test-long check
 test: $(READY) check ## run all checks and tests
