@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from topograph.config.load import parse_study
 from topograph.config.models import Landscape
-from topograph.config.runs import analyses, cells, members
+from topograph.config.runs import analyses, cells, entries, members
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
@@ -19,6 +19,7 @@ try:
     STUDY = parse_study(config, SOURCE)
     MEMBERS = members(STUDY, SOURCE)
     CELLS = cells(MEMBERS)
+    RUNS = entries(MEMBERS)
     ANALYSES = analyses(STUDY, MEMBERS, SOURCE)
 except TopographError as mistake:
     raise WorkflowError(str(mistake)) from None
@@ -88,25 +89,11 @@ def code_of_figure(wildcards):
     return code_digest(scripts=[f"{SCRIPTS}/figure.py", notebook_of(wildcards)])
 
 
-def runs():
-    """Return every cell of every experiment, as builtins, in the order of the study file."""
-    return [
-        {
-            "experiment": member.experiment,
-            "run": member.cell.run,
-            "label": member.label,
-            "parameters": member.parameters,
-            "seeds": list(member.cell.seeds),
-        }
-        for member in MEMBERS
-    ]
-
-
 def labels_of(wildcards):
     """Return what the experiments call a run; "default" would say little without theirs."""
     return [
         f"{entry['experiment']}, {entry['label']}"
-        for entry in runs()
+        for entry in RUNS
         if entry["run"] == wildcards.run
     ]
 
@@ -114,7 +101,7 @@ def labels_of(wildcards):
 def runs_of(figure):
     """Return the cells that a figure shows."""
     chosen = STUDY.figures[figure].experiment
-    return [entry for entry in runs() if entry["experiment"] == chosen]
+    return [entry for entry in RUNS if entry["experiment"] == chosen]
 
 
 def analysis_files(run, name):

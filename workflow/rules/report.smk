@@ -31,7 +31,7 @@ rule index:
         f"{RESULTS}/logs/index.log",
     localrule: True
     params:
-        rows=runs(),
+        rows=RUNS,
         code=code_of("index.py"),
     script:
         "../scripts/index.py"

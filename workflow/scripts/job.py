@@ -18,6 +18,7 @@ from topograph.config.runs import Cell
 from topograph.foundation.errors import TopographError
 from topograph.foundation.logs import READER, write_cause
 from topograph.foundation.provenance import Code, now, write_manifest
+from topograph.foundation.threads import limit_threads
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
         try:
-            _limit_threads(snakemake.threads)
+            limit_threads(snakemake.threads)
             yield data
             _manifest(snakemake, started, data)
         except Exception as error:
@@ -73,14 +74,6 @@ def _tell(terminal: int, rule: str, error: Exception, log: Path) -> None:
     write_cause(sys.stderr, cause)
     if READER not in os.environ:
         os.write(terminal, f"\n{rule}: {cause}\n  (traceback in {log})\n".encode())
-
-
-def _limit_threads(threads: int) -> None:
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
 
 
 def _manifest(snakemake: Any, started: str, data: Mapping[str, str]) -> None:

@@ -1,9 +1,301 @@
-"""Commands that run one stage of a study without Snakemake."""
+"""Commands that run one stage of a study without Snakemake: same code, same files."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from topograph.config.load import load_study
+from topograph.config.models import JumpRetrain, Landscape
+from topograph.config.runs import Cell, analyses, cells, entries, members
+from topograph.data.sources import files_of
+from topograph.foundation.errors import unknown_name
+from topograph.foundation.provenance import Code, now, write_manifest
+from topograph.foundation.storage import require
+from topograph.foundation.threads import limit_threads
+
+STAGES = {
+    "train": "train every seed of a cell; finished seeds and epochs are kept",
+    "sample": "sample the landscapes of trained cells",
+    "topology": "compute trees, diagrams, profiles and quantities of landscapes",
+    "jump": "jump from trained weights and retrain",
+    "embed": "embed trajectories with PHATE and compute their homology",
+    "figure": "run the notebooks of figures on finished results",
+}
+# The stages whose files a figure may show, beside the training.
+SHOWN = ("landscape", "topology", "trajectory", "embedding", "homology")
 
 
 def add_commands(commands: Any) -> None:
-    """Add the stages."""
+    """Add a command for each stage."""
+    for name, help_text in STAGES.items():
+        stage = commands.add_parser(name, help=help_text, description=help_text)
+        stage.add_argument("study", help="a file of config/")
+        what = "figures by id" if name == "figure" else "runs, or experiments by name"
+        stage.add_argument("only", nargs="*", metavar="name", help=f"{what}; all by default")
+        if name not in ("train", "figure"):
+            stage.add_argument("--analysis", help="one analysis by name; all by default")
+        if name == "sample":
+            stage.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+        stage.add_argument(
+            "--threads",
+            type=int,
+            default=1,
+            help="1 by default, as in the workflow",
+        )
+        stage.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    study = Asked(options)
+    if options.command == "train":
+        for cell in study.cells():
+            _train(study, cell)
+    elif options.command == "figure":
+        for figure in study.figures():
+            _figure(study, figure)
+    else:
+        kind, stage = ANALYSES[options.command]
+        for cell, name, analysis in study.analyses(kind):
+            stage(study, cell, name, analysis)
+
+
+class Asked:
+    """The study of a command, what of it was asked for, and where its files lie."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.study = load_study(options.study)
+        self.members = members(self.study, options.study)
+        self.results = f"results/{self.study.study}"
+
+    def file(self, stage: str, cell: Cell, name: str) -> str:
+        """Return ``results/<study>/<stage>/<run>/<name>``."""
+        return f"{self.results}/{stage}/{cell.run}/{name}"
+
+    def cells(self) -> list[Cell]:
+        """Return the cells named, or all."""
+        experiments: dict[str, set[str]] = {}
+        for member in self.members:
+            experiments.setdefault(member.cell.run, {member.cell.run}).add(member.experiment)
+        self._check_names("run or experiment", set().union(*experiments.values()))
+        only = set(self.options.only)
+        known = cells(self.members)
+        return [cell for run, cell in known.items() if not only or only & experiments[run]]
+
+    def analyses(self, kind: type) -> Iterator[tuple[Cell, str, Any]]:
+        """Yield the analyses of a kind, of the cells named, with their names."""
+        found = analyses(self.study, self.members, self.options.study)
+        named = {name for (_, name), analysis in found.items() if isinstance(analysis, kind)}
+        wanted = {self.options.analysis} if self.options.analysis else named
+        if not wanted <= named or not named:
+            raise unknown_name("analysis of this stage", self.options.analysis, named)
+        for cell in self.cells():
+            for name in sorted(wanted):
+                analysis = found.get((cell.run, name))
+                if isinstance(analysis, kind):
+                    yield cell, name, analysis
+
+    def figures(self) -> list[str]:
+        """Return the figures named, or all."""
+        self._check_names("figure", self.study.figures)
+        return self.options.only or list(self.study.figures)
+
+    def made(self, run: str, analysis: str) -> list[str]:
+        """Return the files that there are of a run's training and of one analysis of it."""
+        patterns = [f"train/{run}/*", *(f"{stage}/{run}/{analysis}.*" for stage in SHOWN)]
+        found = [path for pattern in patterns for path in Path(self.results).glob(pattern)]
+        return sorted(str(path) for path in found if not path.name.endswith(".manifest.json"))
+
+    def _check_names(self, kind: str, known: Iterable[str]) -> None:
+        for name in self.options.only:
+            if name not in known:
+                raise unknown_name(kind, name, known)
+
+
+@contextmanager
+def recorded(
+    study: Asked,
+    rule: str,
+    outputs: Mapping[str, str],
+    inputs: Mapping[str, str],
+    parameters: dict[str, Any],
+    *,
+    modules: Iterable[str] = (),
+    notebooks: Iterable[str] = (),
+) -> Iterator[dict[str, str]]:
+    """Check the inputs, run the block, write the manifest that the rule would write.
+
+    Yields a mapping for the sums of data that came from no file. Raises DataError for an input that
+    is not there.
+    """
+    for path in inputs.values():
+        require(path)
+    code = Code(tuple(modules), (f"workflow/scripts/{rule}.py", *notebooks))
+    parameters["code"] = code.digest()
+    first, started = next(iter(outputs.values())), now()
+    data: dict[str, str] = {}
+    print(first, flush=True)
+    limit_threads(study.options.threads)
+    yield data
+    write_manifest(
+        list(outputs.values()),
+        rule=rule,
+        inputs=list(inputs.values()),
+        parameters=parameters,
+        code=code,
+        started=started,
+        command=f"make {first}",
+        device=parameters.get("device", "cpu"),
+        data=data,
+    )
+
+
+def _train(study: Asked, cell: Cell) -> None:
+    from topograph.families.training import family_of, train
+
+    names = {
+        "weights": "weights.safetensors",
+        "history": "history.parquet",
+        "metrics": "metrics.parquet",
+        "predictions": "predictions.nc",
+    }
+    outputs = {name: study.file("train", cell, file) for name, file in names.items()}
+    scratch = study.file("scratch", cell, "training")
+    parameters: dict[str, Any] = {"cell": cell.to_dict(), "scratch": scratch}
+    with recorded(study, "train", outputs, _data(cell), parameters, modules=cell.modules) as data:
+        train(cell, Path(outputs["weights"]).parent, scratch=scratch)
+        data |= family_of(cell.training).data_sums(cell.training)
+
+
+def _data(cell: Cell) -> dict[str, str]:
+    data = getattr(cell.training, "data", None)
+    return {path: path for path in files_of(data.target)} if data else {}
+
+
+def _weights(study: Asked, cell: Cell) -> dict[str, str]:
+    return _data(cell) | {"weights": study.file("train", cell, "weights.safetensors")}
+
+
+def _landscape(study: Asked, cell: Cell, name: str) -> dict[str, str]:
+    return {
+        "landscape": study.file("landscape", cell, f"{name}.nc"),
+        "directions": study.file("landscape", cell, f"{name}.directions.safetensors"),
+    }
+
+
+def _sample(study: Asked, cell: Cell, name: str, analysis: Landscape) -> None:
+    from topograph.landscape.analysis import write_landscapes
+
+    outputs, inputs = _landscape(study, cell, name), _weights(study, cell)
+    parameters: dict[str, Any] = {
+        "cell": cell.to_dict(),
+        "analysis": analysis.model_dump(exclude={"connectivity"}),
+        "scratch": study.file("scratch", cell, f"analyses/{name}"),
+        "device": study.options.device,
+    }
+    with recorded(study, "sample_landscape", outputs, inputs, parameters, modules=cell.modules):
+        write_landscapes(
+            cell,
+            Landscape.model_validate(parameters["analysis"]),
+            inputs["weights"],
+            outputs["landscape"],
+            directions=outputs["directions"],
+            scratch=parameters["scratch"],
+            code=parameters["code"],
+            device=parameters["device"],
+        )
+
+
+def _topology(study: Asked, cell: Cell, name: str, analysis: Landscape) -> None:
+    from topograph.topology.analysis import TABLES, write_topology
+
+    tables = {table: study.file("topology", cell, f"{name}.{table}.parquet") for table in TABLES}
+    inputs = _weights(study, cell) | _landscape(study, cell, name)
+    parameters: dict[str, Any] = {"cell": cell.to_dict(), "analysis": analysis.model_dump()}
+    with recorded(study, "topology", tables, inputs, parameters, modules=cell.modules):
+        files = {key: inputs[key] for key in ("weights", "landscape", "directions")}
+        write_topology(cell, analysis, **files, tables=tables)
+
+
+def _jump(study: Asked, cell: Cell, name: str, analysis: JumpRetrain) -> None:
+    from topograph.trajectory.jump_retrain import write_trajectories
+
+    outputs = {"trajectory": study.file("trajectory", cell, f"{name}.nc")}
+    inputs = _weights(study, cell)
+    parameters: dict[str, Any] = {
+        "cell": cell.to_dict(),
+        "analysis": analysis.model_dump(exclude={"knn", "neighbours", "mds_distance"}),
+        "scratch": study.file("scratch", cell, f"analyses/{name}"),
+    }
+    with recorded(study, "jump_retrain", outputs, inputs, parameters, modules=cell.modules):
+        write_trajectories(
+            cell,
+            analysis,
+            inputs["weights"],
+            outputs["trajectory"],
+            scratch=parameters["scratch"],
+        )
+
+
+def _embed(study: Asked, cell: Cell, name: str, analysis: JumpRetrain) -> None:
+    from topograph.trajectory.analysis import write_homology, write_map
+
+    inputs = {"trajectory": study.file("trajectory", cell, f"{name}.nc")}
+    maps = {
+        "points": study.file("embedding", cell, f"{name}.points.parquet"),
+        "potential": study.file("embedding", cell, f"{name}.potential.nc"),
+        "quality": study.file("embedding", cell, f"{name}.quality.parquet"),
+    }
+    parameters: dict[str, Any] = {"analysis": analysis.model_dump()}
+    with recorded(study, "embed", maps, inputs, parameters.copy()):
+        write_map(inputs["trajectory"], analysis, maps)
+    tables = {
+        table: study.file("homology", cell, f"{name}.{table}.parquet")
+        for table in ("diagram", "statistics")
+    }
+    inputs = {"potential": maps["potential"]}
+    with recorded(study, "homology", tables, inputs, parameters.copy()):
+        write_homology(inputs["potential"], cell.run, analysis.neighbours, tables)
+
+
+def _figure(study: Asked, figure: str) -> None:
+    from topograph.report.figures import make_figure
+
+    asked = study.study.figures[figure]
+    stem = f"reports/{study.study.study}/figures/{figure}"
+    notebook = f"workflow/notebooks/{asked.notebook or figure}.py"
+    outputs = {
+        "page": f"{stem}.html",
+        "svg": f"{stem}.svg",
+        "pdf": f"{stem}.pdf",
+        "values": f"{stem}.values.json",
+    }
+    shown = [entry for entry in entries(study.members) if entry["experiment"] == asked.experiment]
+    parameters: dict[str, Any] = {
+        "study": study.study.study,
+        "config": study.options.study,
+        "results": study.results,
+        "figure": asked.model_dump(),
+        "runs": shown,
+    }
+    inputs = {path: path for entry in shown for path in study.made(entry["run"], asked.analysis)}
+    inputs["notebook"] = notebook
+    with recorded(study, "figure", outputs, inputs, parameters, notebooks=[notebook]):
+        make_figure(
+            outputs["page"],
+            notebook,
+            executed=f"{study.results}/logs/figures/{figure}.ipynb",
+            **{key: value for key, value in parameters.items() if key != "code"},
+        )
+
+
+ANALYSES: dict[str, tuple[type, Callable[[Asked, Cell, str, Any], None]]] = {
+    "sample": (Landscape, _sample),
+    "topology": (Landscape, _topology),
+    "jump": (JumpRetrain, _jump),
+    "embed": (JumpRetrain, _embed),
+}
