@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SUFFIXES = {".parquet", ".nc", ".safetensors", ".svg", ".pdf", ".json", ".html"}
+# These pages tell when and how long; manifests too.
+TIMED = {"index", "runs", "provenance", "report", "manifests"}
 
 
 class Checkout(NamedTuple):
@@ -45,6 +50,17 @@ class Checkout(NamedTuple):
             counts[rule.replace(" ", "_")] += int(count)
         return dict(counts)
 
+    def results(self) -> dict[str, str]:
+        """Return the SHA-256 of every result that tells no times."""
+        found = {}
+        for folder in ("results/smoke", "reports/smoke"):
+            for path in sorted((self.path / folder).rglob("*")):
+                name = path.relative_to(self.path)
+                timed = path.stem in TIMED or path.name.endswith(".manifest.json")
+                if path.suffix in SUFFIXES and not timed and "scratch" not in name.parts:
+                    found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return found
+
 
 def copy_of_repository(target: Path) -> Checkout:
     """Copy the tracked and the new files, keeping their times, and share the environment.
@@ -65,6 +81,12 @@ def copy_of_repository(target: Path) -> Checkout:
             shutil.copy2(ROOT / name, target / name)
     (target / ".venv").symlink_to(ROOT / ".venv")
     return Checkout(target)
+
+
+@pytest.fixture(scope="session")
+def copied() -> Callable[[Path], Checkout]:
+    """The function that makes a fresh copy, for fixtures that live longer than a test."""
+    return copy_of_repository
 
 
 @pytest.fixture
