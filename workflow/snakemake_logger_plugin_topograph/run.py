@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from logging import LogRecord
 from pathlib import Path
 from threading import Event, Thread
@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from snakemake_logger_plugin_topograph.job import Job, cause_of_process, duration
 from snakemake_logger_plugin_topograph.terminal import LinesAbove
 from snakemake_logger_plugin_topograph.view import (
     NOTHING_TO_DO,
@@ -25,50 +26,8 @@ from snakemake_logger_plugin_topograph.view import (
     jobs,
     words,
 )
-from topograph.foundation.logs import read_cause, read_progress
 
 SECONDS_BETWEEN_LINES = 60.0
-KILLED = re.compile(r"died with <Signals\.(\w+): (\d+)>")
-STATUS = re.compile(r"returned non-zero exit status (\d+)")
-
-
-@dataclass
-class Job:
-    """One job: what it is called, where it writes, and since when it runs."""
-
-    rule: str
-    name: str
-    outputs: list[str]
-    log: Path | None
-    started: float = field(default_factory=time.time)
-    seconds: float = 0.0
-    cause: str = ""
-
-    @staticmethod
-    def of(record: LogRecord) -> Job:
-        """Read a job from Snakemake's announcement of it."""
-        fields = record.__dict__
-        name = " ".join([words(fields["rule_name"]), *map(str, fields["wildcards"].values())])
-        log = next((Path(path) for path in fields["log"] if path.endswith(".log")), None)
-        return Job(fields["rule_name"], name, list(fields["output"]), log)
-
-    def stop(self) -> Job:
-        """Keep how long the job ran."""
-        self.seconds = time.time() - self.started
-        return self
-
-    def own_log(self) -> Path | None:
-        """Return the log if this job has begun to write it: an earlier one says nothing of it."""
-        try:
-            written = self.log is not None and self.log.stat().st_mtime >= self.started - 1
-        except OSError:
-            return None
-        return self.log if written else None
-
-    def progress(self) -> str:
-        """Return the latest line of progress in the log."""
-        log = self.own_log()
-        return (log and read_progress(log)) or ""
 
 
 class Run(QuietView):
@@ -84,6 +43,7 @@ class Run(QuietView):
         self._errors: list[str] = []
         self._interrupted = False
         self._began = time.time()
+        self._touches = not {"--touch", "-t"}.isdisjoint(sys.argv)
         self._ended = Event()
         self._live: Live | None = None
         self._above: LinesAbove | None = None
@@ -93,7 +53,8 @@ class Run(QuietView):
         counts = {k: v for k, v in record.__dict__["stats"].items() if k != "total"}
         counts.pop(TARGET_RULE, None)
         self._left, self._total = Counter(counts), sum(counts.values())
-        self.say(f"{jobs(self._total)} to run: {counted(counts)}")
+        what = "to mark as up to date" if self._touches else "to run"
+        self.say(f"{jobs(self._total)} {what}: {counted(counts)}")
         if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._above = LinesAbove(self.console, self.say)
             self._live = Live(
@@ -131,8 +92,11 @@ class Run(QuietView):
         text = record.getMessage()
         if "CalledProcessError" in text:
             self._errors.append(text)
-        elif unmade := re.search(r"^Job (\d+) completed successfully, but", text, re.MULTILINE):
-            self._fail(int(unmade[1]), text.partition("\n")[2])
+        elif without_output := re.search(r"Job (\d+) +completed successfully, but", text):
+            files = ", ".join(re.findall(r"^(.+) \(missing", text, re.MULTILINE))
+            self._fail(
+                int(without_output[1]), f"it ended without an error but did not make {files}"
+            )
         else:
             super().error(record)
 
@@ -146,9 +110,7 @@ class Run(QuietView):
         job = self._running.pop(number, None)
         if job is None or self._interrupted:
             return
-        self._failed[number] = job.stop()
-        log = job.own_log()
-        job.cause = (log and read_cause(log)) or cause
+        self._failed[number] = job.fail(cause)
         first, _, _ = job.cause.partition("\n")
         self.say(
             f"{self._count()} {job.name}: failed after {duration(job.seconds)}: {first}", "red"
@@ -176,21 +138,22 @@ class Run(QuietView):
             self._live.stop()
         if self._above is not None:
             self._above.stop()
-        for text in self._errors:
-            self.say(text, "red")
+        if not self._interrupted:
+            for text in self._errors:
+                self.say(text, "red")
         if self._total:
             self._summary()
 
     def _summary(self) -> None:
         done, failed = self._finished, list(self._failed.values())
         not_run = self._total - len(done) - len(failed)
-        parts = [f"{jobs(len(done))} done"]
+        parts = [f"{jobs(len(done))} {'marked as up to date' if self._touches else 'done'}"]
         parts += [f"{len(failed)} failed"] if failed else []
         parts += [f"{not_run} not run"] if not_run else []
         self.say(f"\n{', '.join(parts)} in {duration(time.time() - self._began)}")
-        seconds: Counter[str] = Counter()
+        seconds: dict[str, float] = defaultdict(float)
         for job in done:
-            seconds[job.rule] += job.seconds  # type: ignore[assignment]
+            seconds[job.rule] += job.seconds
         counts = Counter(job.rule for job in done)
         width = max((len(rule) for rule in counts), default=0)
         for rule, count in counts.items():
@@ -228,7 +191,8 @@ class Run(QuietView):
         table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=4, no_wrap=True, overflow="ellipsis", style="dim")
-        for job in list(self._running.values()):
+        # More than fit would push the bar off the screen.
+        for job in list(self._running.values())[: self.console.height - 4]:
             table.add_row(job.name, duration(time.time() - job.started), job.progress())
         done = len(self._finished)
         bar = Table.grid(padding=(0, 2), expand=True)
@@ -249,27 +213,3 @@ class Run(QuietView):
                 if seconds >= SECONDS_BETWEEN_LINES:
                     parts = filter(None, [duration(seconds), job.progress()])
                     self.say(f"{' ' * len(self._count())} {job.name}: {', '.join(parts)}")
-
-
-def cause_of_process(error: str) -> str:
-    """Return why a process ended, in words, from Snakemake's error about it."""
-    if killed := KILLED.search(error):
-        cause = f"it was ended by {killed[1]} (signal {killed[2]})"
-        if killed[1] == "SIGKILL":
-            cause += (
-                ", most often because memory ran out: run fewer jobs at a time, "
-                "make study CORES=1, or ask for less at once"
-            )
-        return cause
-    if status := STATUS.search(error):
-        return f"it ended with exit status {status[1]} and did not say why"
-    return error or "it did not say why"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: 34 s, 4 min 12 s, 1 h 5 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

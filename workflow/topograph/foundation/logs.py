@@ -10,7 +10,7 @@ from typing import TextIO
 # Set for jobs by whoever reads their logs and tells what went wrong, so that it is told once.
 READER = "TOPOGRAPH_LOG_READER"
 CAUSE = "\nWhat went wrong: "
-PROGRESS = re.compile(r"^.+: \d+/\d+, .+ left$", re.MULTILINE)
+PROGRESS = re.compile(r"^.+: (\d+/\d+, .+ left)$", re.MULTILINE)
 BYTES_AT_THE_END = 16384
 
 
@@ -27,7 +27,7 @@ def read_cause(log: Path) -> str | None:
 
 
 def read_progress(log: Path) -> str | None:
-    """Return the latest line that ``progress.track`` wrote near the end of a log, or None."""
+    """Return the numbers of the latest line that ``progress.track`` wrote to a log, or None."""
     found = PROGRESS.findall(_end_of(log))
     return found[-1] if found else None
 
