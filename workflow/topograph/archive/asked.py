@@ -9,7 +9,7 @@ from typing import Any
 
 from topograph.config.load import load_study
 from topograph.config.models import Analysis, Study
-from topograph.config.runs import Cell, Member, analyses, cells, members
+from topograph.config.runs import Cell, Member, analyses, cells, entries, members
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,6 @@ class Asked:
         resolved = analyses(study, all_members, str(study_file))
         return Asked(study, all_members, cells(all_members), resolved)
 
-    def runs(self) -> list[dict[str, Any]]:
-        """Return every cell of every experiment, as figures and the index are given them."""
-        return [
-            {
-                "experiment": member.experiment,
-                "run": member.cell.run,
-                "label": member.label,
-                "parameters": member.parameters,
-                "seeds": list(member.cell.seeds),
-            }
-            for member in self.members
-        ]
-
     def parameters(self, output: str) -> dict[str, Any] | None:
         """Return the parameters that decide the content of a file, as builtins.
 
@@ -60,7 +47,7 @@ class Asked:
             case "reports", _, "figures", file:
                 return self._of_figure(file.split(".")[0])
             case "results", _, "index.parquet":
-                return {"rows": self.runs()}
+                return {"rows": entries(self.members)}
         return {}
 
     def _of_run(self, run: str) -> dict[str, Any] | None:
@@ -74,7 +61,9 @@ class Asked:
         figure = self.study.figures.get(name)
         if figure is None:
             return None
-        runs = [entry for entry in self.runs() if entry["experiment"] == figure.experiment]
+        runs = [
+            entry for entry in entries(self.members) if entry["experiment"] == figure.experiment
+        ]
         return {"figure": figure.model_dump(), "runs": runs}
 
     def _labels(self, run: str) -> list[str]:
