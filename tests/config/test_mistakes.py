@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topograph.config.load import load_study
@@ -120,6 +120,7 @@ def test_names_of_families_stay_in_paths_when_the_user_wrote_them(tmp_path):
         load_study(path)
 
 
+@settings(deadline=None)
 @given(
     mantissa=st.from_regex(r"[+-]?[0-9]{1,3}(\.[0-9]{0,3})?", fullmatch=True),
     exponent=st.from_regex(r"[eE][+-]?[0-9]{1,2}", fullmatch=True),

@@ -1,3 +1,10 @@
+# ---
+# jupyter:
+#   topograph:
+#     kind: jump-retrain
+#     family: supervised
+# ---
+
 # %% [markdown]
 # Jumps from three networks, each retrained: do they return? Distances in parameter space first,
 # then PHATE maps and the homology of the trajectory graphs (Horoi et al. 2022, Figures 2d-f, 3A).
@@ -30,33 +37,35 @@ trajectories = {run: data.dataset("trajectory", run) for run in data.labels}
 
 # %%
 scores = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
+scores = [name for name in scores if metrics[name].notna().any()]
 trained = metrics.groupby("run", sort=False)[scores].agg(spread).rename(index=data.labels).T
 captioned(trained, "The trained networks: mean and range over training seeds.")
 
 # %%
-# Networks with random labels have another test set and are left out.
+# Right or wrong is asked of classes alone; networks with another test set are left out.
+predictions = {run: data.predictions(run) for run in data.labels}
 correct = {
-    run: (u["predicted"] == u["target"]).values.astype(float)
-    for run in data.labels
-    for u in [data.predictions(run)]
+    run: right.mean([name for name in right.dims if name in "zyx"]).values
+    for run, u in predictions.items()
+    if "classes" in u.attrs
+    for right in [(u["predicted"] == u["target"]).astype(float)]
 }
-targets = {run: data.predictions(run)["target"].values for run in data.labels}
 differences = pd.DataFrame(
     [
         {
             "first": data.labels[a],
             "second": data.labels[b],
             **paired_difference(correct[a], correct[b])._asdict(),
-            "test images": correct[a].shape[1],
+            "test examples": correct[a].shape[1],
         }
-        for a, b in itertools.combinations(data.labels, 2)
-        if (targets[a] == targets[b]).all()
+        for a, b in itertools.combinations(correct, 2)
+        if predictions[a]["target"].equals(predictions[b]["target"])
     ]
 )
 captioned(
     differences.set_index(["first", "second"]) if len(differences) else differences,
-    "Do the networks differ? Accuracy on the same test images, averaged over training seeds; "
-    "standard error over images, p by flipping signs.",
+    "Do the networks differ? Accuracy on the same test examples, averaged over training seeds; "
+    "standard error over examples, p by flipping signs.",
 )
 
 # %%
@@ -86,6 +95,8 @@ captioned(
 )
 
 # %%
+log = len(diagrams) > 0 and diagrams["birth"].min() > 0
+
 with figure_style():
     size = (2.6 * len(data.runs), 7.8)
     figure, panels = plt.subplots(3, len(data.runs), figsize=size, squeeze=False)
@@ -97,7 +108,7 @@ with figure_style():
         shown = points[points["run"] == run].dropna(subset=["x"])
         if len(shown):
             draw_embedding(middle, shown)
-            for pairs in draw_diagram(bottom, diagrams[diagrams["run"] == run], log=True):
+            for pairs in draw_diagram(bottom, diagrams[diagrams["run"] == run], log=log):
                 pairs.set_rasterized(True)
     panels[0, 0].legend(fontsize=7)
     rays = panels[1, 0].get_legend_handles_labels()
@@ -106,9 +117,10 @@ with figure_style():
 # %%
 first = trajectories[next(iter(data.labels))]
 size = {name: first.sizes[name] for name in ("seed", "step", "epoch")}
-accuracies = ", ".join(
+measure = "train_accuracy" if "train_accuracy" in scores else "train_loss"
+reached = ", ".join(
     f"{label} {sum(values) / len(values):.3g}"
-    for label, values in data.by_label(metrics, "train_accuracy").items()
+    for label, values in data.by_label(metrics, measure).items()
 )
 graphs = ""
 if "components" in homology:
@@ -122,16 +134,17 @@ if "components" in homology:
 if len(differences):
     row = differences.iloc[0]
     verdict = (
-        f"On the same {row['test images']} test images the accuracies of {row['first']} and "
+        f"On the same {row['test examples']} test examples the accuracies of {row['first']} and "
         f"{row['second']} differ by {row['difference']:+.4f} (standard error "
-        f"{row['standard_error']:.4f} over images, sign-flip p = {row['p']:.2g}). "
+        f"{row['standard_error']:.4f} over examples, sign-flip p = {row['p']:.2g}). "
     )
 else:
     verdict = ""
 caption = (
-    f"Jumps from {len(data.runs)} trained networks (one training seed each; training accuracy, "
-    f"mean over seeds: {accuracies}): {size['seed']} random rays x {size['step']} steps, each "
-    f"retrained for {size['epoch'] - 1} epochs. Top: distance from the trained weights relative to "
+    f"Jumps from {len(data.runs)} trained networks (one training seed each; "
+    f"{measure.replace('_', ' ')}, mean over seeds: {reached}): {size['seed']} random rays x "
+    f"{size['step']} steps, each retrained for {size['epoch'] - 1} epochs. Top: distance from the "
+    "trained weights relative to "
     "the jump, in parameter space (line: mean, band: range over rays; 1 is neither return nor "
     "escape). Middle: PHATE map of all points by cosine distances; hue is the ray, fading with the "
     "epoch, diamonds are the jumps. Bottom: persistence diagram of the neighbour graph filtered by "
@@ -139,7 +152,7 @@ caption = (
     f"{graphs}{verdict}"
 )
 values = {
-    "test_accuracy": data.by_label(metrics, "test_accuracy"),
+    **{name: data.by_label(metrics, name) for name in scores if name.startswith("test_")},
     "final_relative_distance": {
         data.labels[run]: float(found["relative_distance"].isel(epoch=-1).mean())
         for run, found in trajectories.items()

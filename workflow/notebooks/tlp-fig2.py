@@ -1,3 +1,10 @@
+# ---
+# jupyter:
+#   topograph:
+#     kind: landscape
+#     dimensions: [2]
+# ---
+
 # %% [markdown]
 # How to read a profile: a loss surface, its merge tree and its topological landscape profile on
 # one loss axis (Geniesse et al. 2024, Figure 2), for every run of an experiment.
@@ -66,11 +73,12 @@ with figure_style():
         len(data.runs), 4, figsize=(9, 2.3 * len(data.runs)), squeeze=False
     )
     for row, (run, label) in enumerate(data.labels.items()):
-        query = "run == @run and seed == @seed"
+        epoch = quantities.loc[quantities["run"] == run, "epoch"].max()
+        query = "run == @run and seed == @seed and epoch == @epoch"
         chosen = [frame.query(query) for frame in (profiles, marks, trees, diagrams)]
         profile, dots, tree, diagram = chosen
         landscape = data.dataset("landscape", run)
-        loss = landscape["loss"].sel(seed=seed).isel(epoch=-1)
+        loss = landscape["loss"].sel(seed=seed, epoch=epoch)
         surface, branches, shape, plane = panels[row]
         draw_profile_or_say_diverged(shape, profile, dots)
         if len(profile):

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   topograph:
+#     kind: landscape
+#     family: pinn
+#     targets: [convection]
+# ---
+
 # %% [markdown]
 # Loss landscapes of physics-informed networks as the equation gets harder: errors, profiles of
 # every seed, and the solutions that the networks predict (Geniesse et al. 2024, Figure 3).
@@ -72,7 +80,7 @@ with figure_style():
         draw_profiles(axes, pictured, norm=norm, log=True)
         axes.set_ylabel(f"loss, seed {seed}")
     for column, run in enumerate(data.labels):
-        u = data.predictions(run)
+        u = data.predictions(run, "exact", "x", "t")
         fields = {"predicted": u["predicted"].sel(seed=seeds[0]), "exact": u["exact"]}
         for row, (name, field) in enumerate(fields.items(), start=len(seeds) + 1):
             axes = figure.add_subplot(layout[row, column])

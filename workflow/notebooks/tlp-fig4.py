@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   topograph:
+#     kind: landscape
+#     family: supervised
+#     targets: [brain, oxford-pet]
+# ---
+
 # %% [markdown]
 # Loss landscapes of a segmentation network while it trains: accuracy, a held-out slice, profiles
 # of every seed at several epochs (Geniesse et al. 2024, Figure 4).
@@ -66,7 +74,7 @@ with figure_style():
         axes[0].fill_between(mean.index, rows.min(), rows.max(), color=colour, alpha=0.25, lw=0)
     axes[0].set(xlabel="epoch", ylabel="pixel accuracy, held-out slices")
     axes[0].legend(loc="lower right")
-    u = data.predictions(data.runs[0]["run"])
+    u = data.predictions(data.runs[0]["run"], "image")
     middle = u.sizes["example"] // 2
     draw_image(axes[1], u["image"].values[middle])
     draw_classes(axes[2], u["target"].values[middle])

@@ -11,10 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from topograph.config.models import NUMBER_AS_TEXT, Study
+from topograph.config.notebooks import notebook_problem
 from topograph.foundation.errors import ConfigError, nearest
-from topograph.foundation.provenance import PACKAGE_ROOT
-
-NOTEBOOKS = PACKAGE_ROOT / "notebooks"
 
 # The words of pydantic that speak of its own objects, in the words of a study file.
 PLAIN_WORDS = {
@@ -46,7 +44,7 @@ def parse_study(content: Any, source: str) -> Study:
     """Validate the content of a study file; ``source`` names it in errors.
 
     Raises ConfigError for content that is no study, a study that is not named like its file, and a
-    figure whose notebook does not exist.
+    figure whose notebook does not exist or cannot draw its analysis.
     """
     try:
         study = Study.model_validate(content)
@@ -67,14 +65,12 @@ def _check_name(study: Study, source: str) -> None:
 
 
 def _check_notebooks(study: Study, source: str) -> None:
-    known = sorted(path.stem for path in NOTEBOOKS.glob("*.py"))
     for figure, chosen in study.figures.items():
-        name = chosen.notebook or figure
-        if known and name not in known:
-            raise ConfigError(
-                f"{source}: figures.{figure}: no notebook {name!r} in workflow/notebooks"
-                f"{nearest(name, known)}; allowed: {', '.join(known)}"
-            )
+        experiment = study.experiments[chosen.experiment]
+        analysis = experiment.analyses[chosen.analysis]
+        problem = notebook_problem(chosen.notebook or figure, experiment, analysis)
+        if problem:
+            raise ConfigError(f"{source}: figures.{figure}: {problem}")
 
 
 def config_error(error: ValidationError, content: Any, source: str) -> ConfigError:

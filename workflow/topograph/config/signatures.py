@@ -54,8 +54,7 @@ def _find(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Definitio
     if path is None or (module, name) in seen:
         return None
     seen = seen | {(module, name)}
-    source = _source(path)
-    for statement in reversed(source.tree.body):
+    for statement in reversed(_tree(path).body):
         if isinstance(statement, ast.ClassDef | Function) and statement.name == name:
             return Definition(module, statement)
         if isinstance(statement, ast.ImportFrom):
@@ -64,16 +63,16 @@ def _find(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Definitio
                     return _followed(_origin(statement, module, path), alias.name, seen)
         if isinstance(statement, ast.Assign) and any(_is(t, name) for t in statement.targets):
             return _expression(statement.value, module, seen)
-    return _star_imported(source, module, path, name, seen)
+    return _star_imported(module, path, name, seen)
 
 
 def _star_imported(
-    source: _Source, module: str, path: Path, name: str, seen: frozenset[tuple[str, str]]
+    module: str, path: Path, name: str, seen: frozenset[tuple[str, str]]
 ) -> Definition | None:
     """Look for a name in what a module imports whole; say that it is not there, or not known."""
-    known = [n.name for n in source.tree.body if isinstance(n, ast.ClassDef | Function)]
-    unknown = name in source.bound or source.binds_at_run_time
-    for statement in reversed(source.tree.body):
+    known = [n.name for n in _tree(path).body if isinstance(n, ast.ClassDef | Function)]
+    unknown = _may_bind(path, name)
+    for statement in reversed(_tree(path).body):
         if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
             try:
                 if found := _find(_origin(statement, module, path), name, seen):
@@ -114,7 +113,7 @@ def _module_of(node: ast.expr, module: str) -> str | None:
     path = module_source(module)
     if not isinstance(node, ast.Name) or path is None:
         return None
-    for statement in _source(path).tree.body:
+    for statement in _tree(path).body:
         if isinstance(statement, ast.Import):
             for alias in statement.names:
                 if (alias.asname or alias.name.partition(".")[0]) == node.id:
@@ -138,22 +137,21 @@ def _is(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-class _Source(NamedTuple):
-    tree: ast.Module
-    bound: frozenset[str]
-    binds_at_run_time: bool
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 @cache
-def _source(path: Path) -> _Source:
-    text = path.read_text(encoding="utf-8")
-    tree = ast.parse(text)
-    table = symtable.symtable(text, str(path), "exec")
-    symbols = [table.lookup(name) for name in table.get_identifiers()]
+def _may_bind(path: Path, name: str) -> bool:
+    """Say whether a module binds a name somewhere outside its functions, or may when it runs."""
+    table = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec")
+    symbols = [table.lookup(known) for known in table.get_identifiers()]
     bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
-    called = {_tail(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    lazy = "__getattr__" in bound or bool(called & BINDING_CALLS)
-    return _Source(tree, frozenset(bound), lazy)
+    calls = (node for node in ast.walk(_tree(path)) if isinstance(node, ast.Call))
+    return not bound.isdisjoint({name, "__getattr__"}) or any(
+        _tail(call) in BINDING_CALLS for call in calls
+    )
 
 
 def arguments(definition: Definition, *, by_position: int = 0) -> Signature | None:

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from IPython.display import HTML
 
+from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_dataset, read_table
 from topograph.topology.resolution import undersampled
 
@@ -42,9 +43,20 @@ class Results:
         """Return ``train/<run>/<name>.parquet`` of every run: history or metrics."""
         return self._tables(f"{name}.parquet", "train")
 
-    def predictions(self, run: str) -> xr.Dataset:
-        """Return the predictions of one run."""
-        return read_dataset(self._root / "train" / run / "predictions.nc")
+    def predictions(self, run: str, *needed: str) -> xr.Dataset:
+        """Return the predictions of one run; raise TopographError where they lack what is needed.
+
+        Names of variables and of dimensions may be needed.
+        """
+        found = read_dataset(self._root / "train" / run / "predictions.nc")
+        lacking = [name for name in needed if name not in {*found.variables, *found.dims}]
+        if lacking:
+            raise TopographError(
+                f"this notebook draws {', '.join(needed)} and the predictions of "
+                f"{self.labels[run]} ({run}) have no {', '.join(lacking)}; use the notebook "
+                "'profiles', which draws the landscapes of any family"
+            )
+        return found
 
     def dataset(self, stage: str, run: str) -> xr.Dataset:
         """Return ``<stage>/<run>/<analysis>.nc`` of one run."""
