@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,19 @@ from topograph.config.models import Landscape
 from topograph.config.runs import TRAINING, Cell
 from topograph.families.training import train
 from topograph.foundation.errors import DataError
-from topograph.foundation.storage import read_dataset, read_table, read_weights, write_weights
-from topograph.landscape.analysis import landscapes, measured_again, write_landscapes
+from topograph.foundation.storage import (
+    read_dataset,
+    read_json,
+    read_table,
+    read_weights,
+    write_weights,
+)
+from topograph.landscape.analysis import (
+    landscapes,
+    measured_again,
+    write_landscapes,
+    write_part,
+)
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +170,26 @@ def test_another_seed_costs_only_its_own_landscapes(
     vectors, _ = read_weights(options["directions"])
     assert vectors.keys() == fresh.directions.keys()
     assert all(np.array_equal(vectors[name], fresh.directions[name]) for name in vectors)
+
+
+@pytest.mark.parametrize("directions", ["random", "hessian"])
+def test_parts_sampled_at_once_make_the_same_landscapes(
+    trained: tuple[Cell, Path], tmp_path: Path, directions: str
+) -> None:
+    cell, weights = trained
+    asked = analysis(directions=directions)
+    shared = {"scratch": tmp_path / "scratch", "code": "c"}
+    with ThreadPoolExecutor(3) as pool:
+        for i in range(3):
+            target = tmp_path / f"{i}.json"
+            pool.submit(write_part, cell, asked, weights, target, shard=(i, 3), **shared)
+    assert read_json(tmp_path / "1.json") == {"run": "convection-run", "shard": [1, 3]}
+    (work,) = shared["scratch"].iterdir()
+    kept = {path: path.stat().st_mtime_ns for path in work.iterdir()}
+    target, vectors = tmp_path / "a.nc", tmp_path / "a.directions.safetensors"
+    write_landscapes(cell, asked, weights, target, directions=vectors, **shared)
+    assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == kept
+    whole = landscapes(cell, asked, weights)
+    xr.testing.assert_identical(read_dataset(target), whole.dataset)
+    names = read_weights(vectors)[0]
+    assert all(np.array_equal(names[name], whole.directions[name]) for name in whole.directions)

@@ -14,6 +14,8 @@ from topograph.foundation.provenance import code_digest
 
 # Where landscapes are sampled; a property of the run, not of the study: --config device=cuda.
 DEVICE = str(config.pop("device", "cpu"))
+# In how many jobs each landscape is sampled, for clusters: --config shards=8.
+SHARDS = int(config.pop("shards", 1))
 SOURCE = ", ".join(relpath(path) for path in workflow.configfiles) or "config"
 try:
     STUDY = parse_study(config, SOURCE)
@@ -70,6 +72,14 @@ def data_of(wildcards):
     """Return the files that must be downloaded for a run; most data ship with packages."""
     data = cell_of(wildcards)["training"].get("data")
     return files_of(data["target"]) if data else []
+
+
+def parts_of(wildcards):
+    """Return what says that each part of a landscape is sampled, where there are several."""
+    if SHARDS == 1:
+        return []
+    part = f"{RESULTS}/scratch/{wildcards.run}/parts/{wildcards.analysis}"
+    return [f"{part}.{index}-of-{SHARDS}.json" for index in range(SHARDS)]
 
 
 def code_of(script):

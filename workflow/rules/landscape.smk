@@ -1,10 +1,40 @@
 """Landscapes.  IN: trained weights  OUT: results/<study>/landscape/<run>/<analysis>.nc"""
 
 
+rule sample_part:
+    """Sample one of several parts of the landscapes of a run: --config shards=4."""
+    input:
+        data_of,
+        weights=rules.train.output.weights,
+    output:
+        part=temp(
+            f"{RESULTS}/scratch/{{run}}/parts/{{analysis}}.{{part}}-of-{SHARDS}.json"
+        ),
+    log:
+        f"{RESULTS}/logs/landscape/{{run}}/{{analysis}}.{{part}}.log",
+    wildcard_constraints:
+        part=r"\d+",
+    priority: 1
+    resources:
+        mem_mb=2000,
+        runtime="4h",
+        gpu=int(DEVICE != "cpu"),
+    params:
+        cell=cell_of,
+        analysis=analysis_without("connectivity"),
+        scratch=scratch_of_analysis,
+        device=DEVICE,
+        shard=lambda wildcards: [int(wildcards.part), SHARDS],
+        code=code_of_run("sample_landscape.py"),
+    script:
+        "../scripts/sample_part.py"
+
+
 rule sample_landscape:
     """Find directions and sample the loss around each seed and epoch of a run."""
     input:
         data_of,
+        parts_of,
         weights=rules.train.output.weights,
     output:
         landscape=f"{RESULTS}/landscape/{{run}}/{{analysis}}.nc",

@@ -40,7 +40,8 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
         try:
             limit_threads(snakemake.threads)
             yield data
-            _manifest(snakemake, started, data)
+            if not _is_scratch(snakemake.output[0]):
+                _manifest(snakemake, started, data)
         except Exception as error:
             traceback.print_exc()
             _tell(terminal, snakemake.rule, error, log)
@@ -76,6 +77,11 @@ def _tell(terminal: int, rule: str, error: Exception, log: Path) -> None:
         os.write(terminal, f"\n{rule}: {cause}\n  (traceback in {log})\n".encode())
 
 
+def _is_scratch(path: str) -> bool:
+    """Say whether a file is work in progress, of which no manifest tells."""
+    return "scratch" in Path(path).parts
+
+
 def _manifest(snakemake: Any, started: str, data: Mapping[str, str]) -> None:
     scripts = [f"workflow/scripts/{snakemake.rule}.py"]
     if notebook := snakemake.input.get("notebook"):
@@ -84,7 +90,7 @@ def _manifest(snakemake: Any, started: str, data: Mapping[str, str]) -> None:
     write_manifest(
         list(snakemake.output),
         rule=snakemake.rule,
-        inputs=[path for path in snakemake.input if Path(path).is_file()],
+        inputs=[path for path in snakemake.input if not _is_scratch(path)],
         parameters=dict(snakemake.params.items()),
         code=Code(tuple(Cell.from_dict(cell).modules) if cell else (), tuple(scripts)),
         started=started,

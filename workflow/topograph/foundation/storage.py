@@ -11,7 +11,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +29,10 @@ NOT_WRITABLE = {errno.EACCES, errno.EROFS, errno.EPERM}
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and rename it into place when the block succeeds.
 
+    Without ``replace`` a file that is there by then stays: several processes agree on the first.
     Raises TopographError when the disk is full or the folder cannot be written; whatever stood at
     ``path`` before is then still there. What a process that was killed on this machine left of the
     same file is removed.
@@ -48,7 +49,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         # mkstemp makes private files; results are meant to be read like any other file.
         temporary.chmod(0o644)
-        os.replace(temporary, target)
+        if replace:
+            os.replace(temporary, target)
+        else:
+            with suppress(FileExistsError):
+                os.link(temporary, target)
     except OSError as error:
         raise _write_error(target, error) from error
     finally:
@@ -184,13 +189,20 @@ def read_dataset(path: str | Path) -> xr.Dataset:
 
 
 def write_weights(
-    path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    path: str | Path,
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str],
+    *,
+    replace: bool = True,
 ) -> None:
-    """Write arrays named ``seed/epoch/parameter`` as safetensors with a header of strings."""
+    """Write arrays named ``seed/epoch/parameter`` as safetensors with a header of strings.
+
+    Without ``replace`` a file that is there already stays.
+    """
     from safetensors.numpy import save_file
 
     contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
-    with atomic(path) as temporary:
+    with atomic(path, replace=replace) as temporary:
         try:
             # Several keys would be shuffled from run to run, and with them the file's digest.
             header = json.dumps(dict(metadata), sort_keys=True)

@@ -20,6 +20,7 @@ from topograph.foundation.storage import (
     read_weights,
     remove_others,
     write_dataset,
+    write_json,
     write_weights,
 )
 from topograph.geometry.directions import (
@@ -79,6 +80,28 @@ def write_landscapes(
     remove_others(work)
 
 
+def write_part(
+    cell: Cell,
+    analysis: Landscape,
+    weights: str | Path,
+    path: str | Path,
+    *,
+    shard: tuple[int, int],
+    scratch: str | Path,
+    code: str,
+    device: str = "cpu",
+) -> None:
+    """Sample the i-th of k parts of every landscape of a cell, for ``shard`` (i, k).
+
+    The parts may run anywhere that sees ``scratch``; ``write_landscapes`` with the same ``code``
+    then only puts them together, to the same bits as without parts. ``path`` records that it is
+    done.
+    """
+    work = Path(scratch) / digest([analysis.model_dump(), code, device])
+    landscapes(cell, analysis, weights, work=work, device=device, shard=shard)
+    write_json(path, {"run": cell.run, "shard": list(shard)})
+
+
 def landscapes(
     cell: Cell,
     analysis: Landscape,
@@ -86,6 +109,7 @@ def landscapes(
     *,
     work: Path | None = None,
     device: str = "cpu",
+    shard: tuple[int, int] = (0, 1),
 ) -> Landscapes:
     """Sample a landscape for each seed and epoch: loss(seed, epoch, alpha_1, …, alpha_n).
 
@@ -93,6 +117,7 @@ def landscapes(
     the loss at the centre, the measured errors and the plan of the evaluation; what was asked for
     is in the attributes, where ``examples`` is the number of training examples behind each loss, or
     ``all``. Seeds whose training diverged are NaN, with ``diverged`` 1, and have no directions.
+    With ``shard`` (i, k) the i-th of k parts of each is sampled into ``work``.
     """
     epochs = [_epoch_number(cell, epoch) for epoch in analysis.epochs]
     directions: dict[str, np.ndarray] = {}
@@ -101,7 +126,7 @@ def landscapes(
         row = []
         for number, epoch in zip(epochs, analysis.epochs, strict=True):
             state = _state(cell, weights, seed, epoch)
-            one, vectors = _one(cell, analysis, state, seed, work, device)
+            one, vectors = _one(cell, analysis, state, seed, work, device, shard)
             row.append(one)
             named = {f"{seed}/{number}/{name}": value for name, value in vectors.items()}
             directions |= {name: value.numpy() for name, value in named.items()}
@@ -164,6 +189,7 @@ def _one(
     seed: int,
     work: Path | None,
     device: str,
+    shard: tuple[int, int],
 ) -> tuple[xr.Dataset, Mapping[str, torch.Tensor]]:
     objective: Objective = family_of(cell.training).objective(cell.training, state, analysis)
     if not bool(objective.loss(objective.center).isfinite()):
@@ -178,6 +204,7 @@ def _one(
         dtype=analysis.dtype,
         device=device,
         path=stem and stem.with_suffix(".nc"),
+        shard=shard,
     )
     for name in SCALARS:
         found[name] = dataset.attrs[name]
@@ -206,11 +233,7 @@ def _eigenpairs(
     """Return eigenpairs, kept on disk: a landscape that goes on needs the very same directions."""
     file = stem and stem.with_suffix(".eigenpairs.safetensors")
     if file and file.is_file():
-        arrays, header = read_weights(file)
-        known = json.loads(header["eigenpairs"])
-        vectors = {name: torch.from_numpy(arrays[name]) for name in objective.names}
-        values, residuals = np.array(known["values"]), np.array(known["residuals"])
-        return Eigenpairs(values, vectors, residuals, known["products"], objective)
+        return _kept_eigenpairs(objective, file)
     pairs = hessian_eigenpairs(objective, n, seed=seed, dtype=dtype, device=device)
     if file:
         known = {
@@ -219,8 +242,18 @@ def _eigenpairs(
             "products": pairs.products,
         }
         arrays = {name: value.numpy() for name, value in pairs.vectors.items()}
-        write_weights(file, arrays, {"eigenpairs": json.dumps(known)})
+        # Parts that start together on several machines must take the same directions.
+        write_weights(file, arrays, {"eigenpairs": json.dumps(known)}, replace=False)
+        return _kept_eigenpairs(objective, file)
     return pairs
+
+
+def _kept_eigenpairs(objective: Objective, file: Path) -> Eigenpairs:
+    arrays, header = read_weights(file)
+    known = json.loads(header["eigenpairs"])
+    vectors = {name: torch.from_numpy(arrays[name]) for name in objective.names}
+    values, residuals = np.array(known["values"]), np.array(known["residuals"])
+    return Eigenpairs(values, vectors, residuals, known["products"], objective)
 
 
 def _diverged(analysis: Landscape) -> xr.Dataset:

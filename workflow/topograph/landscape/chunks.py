@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +30,8 @@ class Chunks:
         """Return the plan that is there already, or else write this one."""
         target = self.folder / PLAN
         if not target.is_file():
-            with atomic(target.with_suffix(".new")) as temporary:
+            with atomic(target, replace=False) as temporary:
                 temporary.write_text(json.dumps(plan.to_dict(), sort_keys=True))
-                # A link never replaces a file: two processes that start at once agree.
-                with suppress(FileExistsError):
-                    os.link(temporary, target)
-            target.with_suffix(".new").unlink(missing_ok=True)
         return Plan.of(read_json(target))
 
     def planned(self) -> Plan | None:
