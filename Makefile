@@ -9,18 +9,19 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 STUDY ?= study
-CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+# Where jobs run: make paper PROFILE=slurm (workflow/profiles).
+PROFILE ?=
+EXECUTOR := $(filter slurm kubernetes,$(PROFILE))
+# On a cluster the cores of one job: its members run one after another.
+CORES ?= $(if $(EXECUTOR),1,$(shell nproc 2>/dev/null || sysctl -n hw.ncpu))
 PYTHON ?= python3
 # Passed to Snakemake as they are: make study ARGS=--dry-run
 ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Where jobs run: make paper PROFILE=slurm (workflow/profiles). The executor of a cluster lies beside
-# the environment, not in it: it would slow every start of Snakemake.
-PROFILE ?=
-EXECUTOR := $(filter slurm kubernetes,$(PROFILE))
-BESIDE := $(EXECUTOR:%=PYTHONPATH=$(CURDIR)/.venv-%$(PYTHONPATH:%=:%) )
+# The executor of a cluster lies beside the environment, not in it: it would slow every start.
+BESIDE := $(EXECUTOR:%=/usr/bin/env PYTHONPATH=$(CURDIR)/.venv-%$(PYTHONPATH:%=:%) )
 READY := $(VENV)/.ready $(EXECUTOR:%=.venv-%/.ready)
 
 # The one place that calls Snakemake. $(1): study, $(2): targets and options.
