@@ -20,6 +20,7 @@ rule figure:
     log:
         notebook=f"{RESULTS}/logs/figures/{{figure}}.ipynb",
         text=f"{RESULTS}/logs/figures/{{figure}}.log",
+    localrule: True
     resources:
         mem_mb=1500,
         runtime="30m",

@@ -1,5 +1,7 @@
 """Landscapes.  IN: trained weights  OUT: results/<study>/landscape/<run>/<analysis>.nc"""
 
+# Absent on a CPU: the Kubernetes executor asks for GPUs wherever the name stands, be there 0.
+GPU = {} if DEVICE == "cpu" else {"gpu": 1}
 
 rule sample_part:
     """Sample one of several parts of the landscapes of a run: --config shards=4."""
@@ -18,7 +20,7 @@ rule sample_part:
     resources:
         mem_mb=2000,
         runtime="4h",
-        gpu=int(DEVICE != "cpu"),
+        **GPU,
     params:
         cell=cell_of,
         analysis=analysis_without("connectivity"),
@@ -47,7 +49,7 @@ rule sample_landscape:
     resources:
         mem_mb=2000,
         runtime="4h",
-        gpu=int(DEVICE != "cpu"),
+        **GPU,
     params:
         cell=cell_of,
         analysis=analysis_without("connectivity"),
