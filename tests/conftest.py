@@ -18,9 +18,12 @@ from matplotlib.figure import Figure
 
 from topograph.data.dataset import Dataset
 from topograph.data.digits import digits
+from topograph.foundation.provenance import file_digest
 from topograph.foundation.storage import write_json, write_table
 from topograph.report.figure import publish
+from topograph.report.finished import FinishedStudy, read_finished
 from topograph.report.page import write_page
+from topograph.report.site import build_site
 
 BODY = "<table><thead><tr><th>beta</th><th>minima</th></tr></thead><tr><td>30</td><td>4</td></tr>"
 CAPTION = (
@@ -54,27 +57,54 @@ def few_digits() -> Callable[..., Dataset]:
 
 @dataclass(frozen=True)
 class FakeStudy:
-    """Where the study lies and which figures it has."""
+    """Where the study lies, which figures and which interactive pages it has."""
 
+    file: Path
     reports: Path
     results: Path
     figures: list[str]
+    profiles: list[Path]
+
+    def read(self) -> FinishedStudy:
+        """Read it as the site does."""
+        return read_finished(
+            "demo",
+            files=[self.file],
+            reports=self.reports,
+            results=self.results,
+            figures=self.figures,
+            profiles=self.profiles,
+        )
 
 
-def manifest(output: Path, *, inputs: list[Path], seconds: int) -> None:
+def manifest(output: Path, *, inputs: list[Path], seconds: int, **more: Any) -> None:
+    """Write an empty output and a manifest, an old one that says little unless ``more`` does."""
     output.parent.mkdir(parents=True, exist_ok=True)
     output.touch()
     started, ended = ("2025-01-01T00:00:00+00:00", f"2025-01-01T00:00:{seconds:02d}+00:00")
-    content = {"started": started, "ended": ended, "outputs": {str(output): ""}}
-    content["inputs"] = {str(path): "" for path in inputs}
-    write_json(output.with_suffix(".manifest.json"), content)
+    content = {"started": started, "ended": ended, "outputs": {str(output): file_digest(output)}}
+    content["inputs"] = {str(path): file_digest(path) for path in inputs}
+    write_json(output.with_suffix(".manifest.json"), content | more)
 
 
 def add_run(results: Path, run: str, metrics: dict[str, list[float]]) -> Path:
     count = len(metrics["diverged"])
     rows = pd.DataFrame({"run": run, "seed": range(count), **metrics})
     write_table(results / "train" / run / "metrics.parquet", rows)
-    manifest(results / "train" / run / "weights.safetensors", inputs=[], seconds=20)
+    manifest(
+        results / "train" / run / "weights.safetensors",
+        inputs=[],
+        seconds=20,
+        rule="train",
+        command=f"make results/demo/train/{run}/weights.safetensors",
+        commit="0123abc",
+        device="cpu",
+        code={"digest": "c0de12345678", "modules": [], "scripts": []},
+        data={"points": "da7a" * 16},
+        parameters={"cell": {"run": run}},
+        versions={"numpy": "2.0"},
+        lock="10c4" * 16,
+    )
     landscape = results / "landscape" / run / "hessian-3d.nc"
     weights = results / "train" / run / "weights.safetensors"
     manifest(landscape, inputs=[weights], seconds=7)
@@ -105,7 +135,19 @@ def add_figure(folder: Path, figure: str, inputs: list[Path]) -> None:
 @pytest.fixture
 def fake_study(tmp_path: Path) -> FakeStudy:
     """Two figures of three runs; the second figure uses one run, whose job is then shared."""
-    reports, results = tmp_path / "reports" / "demo", tmp_path / "results" / "demo"
+    return make_study(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def fake_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of that study, for tests that only look at it."""
+    study = make_study(tmp_path_factory.mktemp("site"))
+    build_site(study.read())
+    return study.reports
+
+
+def make_study(folder: Path) -> FakeStudy:
+    reports, results = folder / "reports" / "demo", folder / "results" / "demo"
     errors = {"relative_error": [0.01, 0.02, 0.03], "train_loss": [1e-5, 2e-5, 6e-5]}
     accuracy = {"test_accuracy": [0.95, 0.97], "train_loss": [0.1, float("nan")]}
     runs = {
@@ -131,7 +173,12 @@ def fake_study(tmp_path: Path) -> FakeStudy:
     figures = ["tlp-fig3", "jr-fig1.a"]
     add_figure(reports / "figures", figures[0], profiles)
     add_figure(reports / "figures", figures[1], profiles[:1])
-    return FakeStudy(reports, results, figures)
+    page = reports / "profiles" / "convection-mlp-0a1b2c3d4e.hessian-3d.html"
+    manifest(page, inputs=profiles[:1], seconds=2)
+    file = folder / "config" / "demo.yaml"
+    file.parent.mkdir()
+    file.write_text("study: demo  # <b>\n")
+    return FakeStudy(file, reports, results, figures, [page])
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The front page and the figure pages link real files and add up."""
+"""The site links real files, escapes what it is given, and adds up."""
 
 from __future__ import annotations
 
@@ -15,56 +15,97 @@ from topograph.foundation.storage import read_table, write_json, write_table
 from topograph.report.page import write_page
 from topograph.report.site import build_site
 
+PAGES = ("index.html", "runs.html", "claims.html", "provenance.html")
+PAPERS = ("profiles", "companion", "jump-and-retrain")
+
 
 def build(study: Any) -> str:
-    target = build_site(
-        "demo",
-        config="config/demo.yaml",
-        reports=study.reports,
-        results=study.results,
-        figures=study.figures,
-    )
-    assert target == study.reports / "index.html"
-    return target.read_text()
+    build_site(study.read())
+    return (study.reports / "index.html").read_text()
 
 
-class Links(HTMLParser):
-    """Collects every href and src."""
+class Tags(HTMLParser):
+    """Collects every href and src, every id, and the levels of headings."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Path) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.levels: list[int] = []
+        self.feed(page.read_text())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value for name, value in attrs if name in {"href", "src"} and value]
+        self.links += [value for name, value in attrs if name in {"href", "src"} and value]
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag in {"h1", "h2", "h3", "h4"}:
+            self.levels.append(int(tag[1]))
 
 
-def test_every_link_is_a_file(fake_study: Any) -> None:
+def test_the_site_has_a_page_for_everything(fake_study: Any) -> None:
+    written = build_site(fake_study.read())
+    names = [path.relative_to(fake_study.reports).as_posix() for path in written]
+    papers = [f"papers/{name}.html" for name in PAPERS]
+    assert sorted(names) == sorted([*PAGES, *papers, "manifests.json", "report.pdf"])
+    assert all(path.stat().st_size > 100 for path in written)
+
+
+def test_every_link_is_a_file_of_the_site_and_every_anchor_is_there(fake_study: Any) -> None:
     build(fake_study)
-    pages = [fake_study.reports / "index.html", *fake_study.reports.glob("figures/*.html")]
-    assert len(pages) == 3
+    pages = [page for page in fake_study.reports.rglob("*.html") if page.stat().st_size]
+    assert len(pages) == 9
     for page in pages:
-        parser = Links()
-        parser.feed(page.read_text())
-        local = [link for link in parser.found if not link.startswith(("#", "data:"))]
-        assert len(local) >= 6
-        for link in local:
-            assert (page.parent / unquote(link)).is_file(), link
+        for link in Tags(page).links:
+            if link == "data:,":
+                continue
+            path, _, anchor = unquote(link).partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.is_relative_to(fake_study.reports), link
+            assert target.is_file(), link
+            assert not anchor or anchor in Tags(target).ids, link
+
+
+def test_every_page_has_the_same_navigation_one_heading_and_no_id_twice(fake_study: Any) -> None:
+    build(fake_study)
+    for page in fake_study.reports.rglob("*.html"):
+        if not page.stat().st_size:
+            continue
+        tags = Tags(page)
+        root = "../" if page.parent != fake_study.reports else ""
+        for name in (*PAGES, "index.html#figures", "index.html#papers", "report.pdf"):
+            assert f"{root}{name}" in tags.links, (page, name)
+        assert page.read_text().count("aria-current=") == 1
+        assert len(tags.ids) == len(set(tags.ids)), page
+        assert tags.levels[0] == 1 and tags.levels.count(1) == 1
+        steps = zip(tags.levels, tags.levels[1:], strict=False)
+        assert all(after - before <= 1 for before, after in steps), page
+
+
+def test_no_page_names_an_address_outside(fake_study: Any) -> None:
+    build(fake_study)
+    for page in fake_study.reports.rglob("*.html"):
+        assert "//" not in " ".join(Tags(page).links)
+
+
+def test_equal_studies_give_equal_bytes(fake_study: Any) -> None:
+    first = [path.read_bytes() for path in build_site(fake_study.read())]
+    assert [path.read_bytes() for path in build_site(fake_study.read())] == first
 
 
 def test_captions_are_escaped(fake_study: Any) -> None:
-    pages = [build(fake_study), (fake_study.reports / "figures" / "tlp-fig3.html").read_text()]
-    for html in pages:
+    build(fake_study)
+    for name in ("index.html", "figures/tlp-fig3.html", "papers/profiles.html"):
+        html = (fake_study.reports / name).read_text()
         assert "of &lt;b&gt;three&lt;/b&gt; networks &amp; their" in html
         assert "<b>three" not in html
 
 
-def test_a_page_names_its_command_config_and_tables(fake_study: Any) -> None:
+def test_a_page_names_its_command_config_tables_and_history(fake_study: Any) -> None:
     html = (fake_study.reports / "figures" / "jr-fig1.a.html").read_text()
     assert "make reports/demo/figures/jr-fig1.a.html" in html
     assert "config/demo.yaml" in html
     assert "<td>30</td>" in html
     assert 'src="jr-fig1.a.svg"' in html
+    assert 'href="../provenance.html#figure-jr-fig1.a"' in html
 
 
 def test_run_times_count_each_job_once(fake_study: Any) -> None:
@@ -85,29 +126,10 @@ def test_paths_relative_to_the_working_directory_meet_absolute_ones(
     assert "1 min 24 s for the 9 jobs before it" in build(fake_study)
 
 
-def test_diverged_runs_are_marked_and_left_out_of_the_mean(fake_study: Any) -> None:
-    html = build(fake_study)
-    assert "<strong>diverged</strong>: 3 of 3 seeds" in html
-    assert "<strong>diverged</strong>: 1 of 2 seeds" in html
-    assert "finished: 3 seeds" in html
-    assert "0.02<br><small>0.01 to 0.03</small>" in html
-    assert "0.95<br><small>one seed</small>" in html
-
-
-def test_interactive_profiles_are_linked_where_they_are(fake_study: Any) -> None:
-    profiles = fake_study.reports / "profiles"
-    profiles.mkdir()
-    run = "convection-mlp-0a1b2c3d4e"
-    for name in (f"{run}.hessian-3d.html", f"{run}.random-2d.html", "gone-0000000000.a.html"):
-        (profiles / name).touch()
-    html = build(fake_study)
-    for analysis in ("hessian-3d", "random-2d"):
-        assert f'<a href="profiles/{run}.{analysis}.html">{analysis}<' in html
-    assert html.count('<a href="profiles/') == 2
-    # The other two runs.
-    assert html.count('<td><span aria-label="none">–</span></td>') == 2
+def test_a_figure_links_the_interactive_profiles_that_are_there(fake_study: Any) -> None:
     page = fake_study.reports / "figures" / "tlp-fig3.html"
     assert "Interactive profiles" not in page.read_text()
+    run = "convection-mlp-0a1b2c3d4e"
     write_page(
         page,
         figure="tlp-fig3",
@@ -123,15 +145,37 @@ def test_interactive_profiles_are_linked_where_they_are(fake_study: Any) -> None
     assert "beta 2" not in html
 
 
+def test_paper_pages_tell_what_the_study_has_and_lacks(fake_study: Any) -> None:
+    html = build(fake_study)
+    assert "1 of its 6 figures and tables" in html
+    assert "0 of its 11 figures and tables" in html
+    page = (fake_study.reports / "papers" / "profiles.html").read_text()
+    assert "arXiv 2411.12136" in page
+    assert 'src="../figures/tlp-fig3.svg"' in page
+    assert page.count("no such figure") == 5
+    other = (fake_study.reports / "papers" / "jump-and-retrain.html").read_text()
+    assert other.count("no such figure") == 11 and "arXiv 2102.00485" in other
+
+
+def test_no_page_speaks_of_a_verdict_while_no_claim_is_tested(fake_study: Any) -> None:
+    build(fake_study)
+    html = (fake_study.reports / "claims.html").read_text()
+    assert "No published claim has been tested in this study yet" in html
+    assert "supported" not in html and "refuted" not in html
+
+
 @pytest.mark.parametrize(
     "missing",
     [
+        "config/demo.yaml",
         "results/demo/index.parquet",
         "results/demo/train/digits-wide-resnet-1234567890/metrics.parquet",
         "results/demo/train/digits-wide-resnet-1234567890/weights.manifest.json",
         "reports/demo/figures/tlp-fig3.values.json",
         "reports/demo/figures/tlp-fig3.manifest.json",
         "reports/demo/figures/tlp-fig3.svg",
+        "reports/demo/figures/tlp-fig3.pdf",
+        "reports/demo/profiles/convection-mlp-0a1b2c3d4e.hessian-3d.html",
     ],
 )
 def test_a_missing_file_is_named(fake_study: Any, tmp_path: Path, missing: str) -> None:

@@ -1,4 +1,4 @@
-"""The site.  IN: every figure, landscape and run  OUT: reports/<study>/index.html, profiles/*"""
+"""The site.  IN: every figure, landscape and run  OUT: reports/<study>/*.html, report.pdf, profiles/*, papers/*"""
 
 
 rule profile_page:
@@ -44,15 +44,24 @@ rule site:
         index=rules.index.output.index,
         metrics=expand(rules.train.output.metrics, run=CELLS),
         profiles=profile_pages(),
+        study_files=[relpath(path) for path in workflow.configfiles],
         templates=TEMPLATES,
     output:
-        site=f"{REPORTS}/index.html",
+        overview=f"{REPORTS}/index.html",
+        runs=f"{REPORTS}/runs.html",
+        claims=f"{REPORTS}/claims.html",
+        papers=expand(
+            f"{REPORTS}/papers/{{paper}}.html",
+            paper=["profiles", "companion", "jump-and-retrain"],
+        ),
+        provenance=f"{REPORTS}/provenance.html",
+        manifests=f"{REPORTS}/manifests.json",
+        pdf=f"{REPORTS}/report.pdf",
     log:
         f"{RESULTS}/logs/site.log",
     localrule: True
     params:
         study=STUDY.study,
-        config=SOURCE,
         figures=list(STUDY.figures),
         code=code_of("site.py"),
     script:

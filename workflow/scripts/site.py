@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING
 
 from job import job
 
+from topograph.report.finished import read_finished
 from topograph.report.site import build_site
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake):
-    build_site(
+    finished = read_finished(
         snakemake.params.study,
-        config=snakemake.params.config,
-        reports=Path(snakemake.output.site).parent,
+        files=map(Path, snakemake.input.study_files),
+        reports=Path(snakemake.output.overview).parent,
         results=Path(snakemake.input.index).parent,
         figures=snakemake.params.figures,
+        profiles=map(Path, snakemake.input.profiles),
     )
+    build_site(finished)

@@ -30,7 +30,7 @@ def write_page(
 
     ``config`` is the study file and ``command`` the line that remakes the page. ``body`` is HTML
     from ``run_notebook`` and is inserted as it is; everything else is escaped. The page links
-    ``<stem>.manifest.json``, which the job writes after it, the study's ../index.html and, by
+    ``<stem>.manifest.json``, which the job writes after it, the pages of the study's site and, by
     label, ../profiles/<run>.<analysis>.html of the ``runs`` (run and label) that have it.
 
     Raises DataError when one of the figure's files is missing or broken.
@@ -39,7 +39,8 @@ def write_page(
     published = read_published(output.parent / stem)
     for suffix in ("svg", "pdf"):
         require(output.parent / f"{stem}.{suffix}")
-    html = render(
+    write_html(
+        output,
         "page.html",
         stem=stem,
         figure=figure,
@@ -51,8 +52,6 @@ def write_page(
         profiles=_profiles(output.parent.parent / "profiles", runs, analysis),
         body=Markup(body),
     )
-    with atomic(output) as temporary:
-        temporary.write_text(html, encoding="utf-8")
 
 
 def _profiles(
@@ -61,6 +60,14 @@ def _profiles(
     """Return label and file name of the interactive pages that are there."""
     names = [(run["label"], f"{run['run']}.{analysis}.html") for run in runs]
     return [(label, name) for label, name in names if (folder / name).is_file()]
+
+
+def write_html(output: Path, template: str, **values: Any) -> Path:
+    """Fill a template of this package, write the page and return its path."""
+    html = render(template, **values)
+    with atomic(output) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return output
 
 
 def render(template: str, **values: Any) -> str:
