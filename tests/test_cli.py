@@ -26,7 +26,7 @@ def test_check_lists_every_network_with_its_seeds(capsys):
     assert lines[0].startswith("convection: beta 1.0 -> convection-mlp-")
     assert lines[0].endswith(", seeds 0, 1")
     assert [line.split(" -> ")[0] for line in lines[2:]] == [
-        "brain: default",
+        "brain: brain",
         "digits: good",
         "digits: bad",
     ]

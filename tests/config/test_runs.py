@@ -201,7 +201,7 @@ def test_cells_are_the_product_of_grid_and_variants_in_the_order_of_the_file():
 
 def test_an_experiment_without_a_grid_is_one_cell():
     (member,) = expand(e=PINN)
-    assert (member.experiment, member.label, member.parameters) == ("e", "default", {})
+    assert (member.experiment, member.label, member.parameters) == ("e", "e", {})
 
 
 @given(first=st.sets(st.integers(0, 9), min_size=1), second=st.sets(st.integers(0, 9), min_size=1))

@@ -100,9 +100,9 @@ def code_of_figure(wildcards):
 
 
 def labels_of(wildcards):
-    """Return what the experiments call a run; "default" would say little without theirs."""
+    """Return what the experiments call a run, after their own names."""
     return [
-        f"{entry['experiment']}, {entry['label']}"
+        ", ".join(dict.fromkeys([entry["experiment"], entry["label"]]))
         for entry in RUNS
         if entry["run"] == wildcards.run
     ]

@@ -148,22 +148,23 @@ def _experiment_members(name: str, experiment: Experiment, source: str) -> Itera
         try:
             resolved = TRAINING.validate_python(training)
         except ValidationError as error:
-            cell_source = f"{where}, cell '{_label(variant, point)}'"
+            cell_source = f"{where}, cell '{_label(name, variant, point)}'"
             raise config_error(error, training, cell_source) from error
         for analysis_name, analysis in experiment.analyses.items():
             problem = analysis_problem(resolved, experiment.seeds, analysis)
             if problem:
-                label = _label(variant, point)
+                label = _label(name, variant, point)
                 raise ConfigError(f"{where}.analyses.{analysis_name}, cell '{label}': {problem}")
         cell = Cell(run_id(resolved.model_dump()), tuple(experiment.seeds), resolved)
         parameters = ({"variant": variant} if variant else {}) | overrides | point
-        yield Member(name, _label(variant, point), parameters, cell)
+        yield Member(name, _label(name, variant, point), parameters, cell)
 
 
-def _label(variant: str, point: dict[str, Any]) -> str:
+def _label(name: str, variant: str, point: dict[str, Any]) -> str:
+    """Return what tells a cell from the others of its experiment; its name where it is alone."""
     parts = [variant] if variant else []
     parts += [f"{axis.rpartition('.')[2].replace('_', ' ')} {v}" for axis, v in point.items()]
-    return ", ".join(parts) or "default"
+    return ", ".join(parts) or name
 
 
 def _axes(training: dict[str, Any], prefix: str = "") -> Iterator[str]:
