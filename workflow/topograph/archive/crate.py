@@ -43,6 +43,7 @@ FORMATS = {
     ".txt": "text/plain",
     ".yaml": "application/yaml",
 }
+PAGES = ("homepage", "home", "repository", "source", "documentation")
 AUTHORS = "#authors"
 WITH_EVERY_STUDY = ("pyproject.toml", "envs/lock.txt", "LICENSE", "CITATION.cff")
 
@@ -299,6 +300,7 @@ def _homepage(package: str) -> str:
         found = metadata(package)
     except PackageNotFoundError:
         return ""
-    pages = [page.split(", ") for page in found.get_all("Project-URL") or ()]
+    pages = [page.split(", ", 1) for page in found.get_all("Project-URL") or ()]
     named = {label.lower(): address for label, address in pages}
-    return str(found["Home-page"] or named.get("homepage") or next(iter(named.values()), ""))
+    own = [*(found.get_all("Home-page") or ()), *(named.get(key, "") for key in PAGES)]
+    return next((address for address in own if address), "")
