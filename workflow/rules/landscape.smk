@@ -3,6 +3,7 @@
 # Absent on a CPU: the Kubernetes executor asks for GPUs wherever the name stands, be there 0.
 GPU = {} if DEVICE == "cpu" else {"gpu": 1}
 
+
 rule sample_part:
     """Sample one of several parts of the landscapes of a run: --config shards=4."""
     input:
@@ -18,9 +19,9 @@ rule sample_part:
         part=r"\d+",
     priority: 1
     resources:
+        **GPU,
         mem_mb=2000,
         runtime="4h",
-        **GPU,
     params:
         cell=cell_of,
         analysis=analysis_without("connectivity"),
@@ -47,9 +48,9 @@ rule sample_landscape:
         f"{RESULTS}/benchmarks/landscape/{{run}}/{{analysis}}.tsv"
     priority: 1
     resources:
+        **GPU,
         mem_mb=2000,
         runtime="4h",
-        **GPU,
     params:
         cell=cell_of,
         analysis=analysis_without("connectivity"),
