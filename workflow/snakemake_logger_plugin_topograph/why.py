@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from logging import LogRecord
+from pathlib import Path
 
 from rich.console import Console
 
@@ -57,6 +58,7 @@ class Why(QuietView):
         self._due: list[Due] = []
         self._without_records = 0
         self._planned = False
+        self._unreadable = False
 
     def run_info(self, record: LogRecord) -> None:
         """Leave out the table of jobs: they are counted with their reasons."""
@@ -95,7 +97,7 @@ class Why(QuietView):
         stale = [x for x in stale if x.state != "not asked for"]
         if self._due:
             self._say_due()
-        elif stale:
+        elif stale or self._unreadable:
             self.say("Snakemake would run nothing.")
         else:
             self.say(NOTHING_TO_DO)
@@ -108,6 +110,7 @@ class Why(QuietView):
         try:
             return judged(self.study_file)
         except TopographError as mistake:
+            self._unreadable = True
             self.say(f"The manifests cannot be compared: {mistake}", "red")
             return []
 
@@ -128,19 +131,22 @@ class Why(QuietView):
     def _say_stale(self, stale: list[Judgement], judgements: list[Judgement]) -> None:
         if not stale:
             return
+        roots = [x for x in stale if not x.reason.startswith(INHERITED)] or stale
         self.say("\nSnakemake takes these results to be up to date; their manifests do not:")
         groups = defaultdict(list)
-        for judgement in stale:
+        for judgement in roots:
             groups[judgement.rule, judgement.state].append(judgement)
         for (rule, state), group in groups.items():
             self.say(f"  {words(rule)}, {jobs(len(group))}: {IN_WORDS[state]}: {group[0].reason}")
-        roots = [x for x in stale if not x.reason.startswith(INHERITED)]
-        targets = " ".join(_targets(roots or stale, judgements))
+        if len(roots) < len(stale):
+            self.say(f"  and {jobs(len(stale) - len(roots))} that go back to them")
+        targets = " ".join(_targets(roots, judgements))
         self.say(f"To make them anew:\n  {self._command(f'--forcerun {targets}')}")
 
     def _say_current(self, stale: list[Judgement]) -> None:
         kept = [job for job in self._due if job.by_records_alone]
-        adopt_all = self._judge and not stale and len(kept) == len(self._due)
+        agreed = self._judge and not stale and not self._unreadable
+        adopt_all = agreed and len(kept) == len(self._due)
         if kept:
             self.say(
                 f"\nBy their manifests nothing differs for {len(kept)} of these: only times or "
@@ -167,8 +173,8 @@ def in_words(job: Due, makers: dict[str, str]) -> tuple[str, str]:
         asked = {job.rule, *job.outputs, "--forceall", "-F", "--force", "-f"} & set(sys.argv)
         return ("asked for by --forcerun" if asked else "left half made by an interrupted run"), ""
     if missing := job.files(MISSING):
-        gone = len(missing) < len(job.outputs) or job.manifest is not None
-        return ("an output is missing", missing[0]) if gone else ("never made", "")
+        before = job.manifest is not None or any(Path(path).exists() for path in job.outputs)
+        return ("an output is missing", missing[0]) if before else ("never made", "")
     if SETTINGS in job.reason:
         return _settings(job)
     if "Set of input files has changed" in job.reason:
