@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from topograph.archive.history import SUFFIX, Job, Makers, Sums, read_job
+from topograph.archive.history import SUFFIX, Job, Makers, Sums, read_job, short_path
 from topograph.foundation.errors import DataError, nearest
 from topograph.foundation.provenance import Code
 
@@ -44,7 +44,7 @@ class _History:
         recorded = job.outputs[name]
         yield self._file(name if not _is_copy(file, job) else str(file), recorded)
         if _is_copy(file, job):
-            yield f"  a copy of {_short_path(name)}"
+            yield f"  a copy of {short_path(name)}"
         yield from self._job(job, "  ")
         yield ""
         yield "data"
@@ -66,8 +66,8 @@ class _History:
         for manifest, names in by_maker.items():
             for name in names:
                 yield f"{indent}from {self._file(name, job.inputs[name])}"
-                if os.path.relpath(name).startswith("data/"):
-                    self._data[_short_path(name)] = job.inputs[name]
+                if short_path(name).startswith("data/"):
+                    self._data[short_path(name)] = job.inputs[name]
             maker = makers[names[0]]
             if maker is not None and manifest in self._told:
                 yield f"{indent}  job {self._told[maker.manifest]}, above"
@@ -84,7 +84,7 @@ class _History:
             mark = f"  MADE ANEW since: now {now[:DIGITS]}"
         else:
             mark = f"  ALTERED since: now {now[:DIGITS]}"
-        return f"{_short_path(path)}  {then[:DIGITS]}{mark}"
+        return f"{short_path(path)}  {then[:DIGITS]}{mark}"
 
     def _description(self, job: Job) -> Iterator[str]:
         content = job.content
@@ -142,9 +142,9 @@ def _unknown(file: Path) -> DataError:
         what = "does not exist and no manifest names it"
     top = Path(*file.parts[:2])
     outputs = {
-        _short_path(name) for path in top.glob(f"**/*{SUFFIX}") for name in read_job(path).outputs
+        short_path(name) for path in top.glob(f"**/*{SUFFIX}") for name in read_job(path).outputs
     }
-    hint = nearest(_short_path(str(file)), outputs)
+    hint = nearest(short_path(str(file)), outputs)
     return DataError(
         f"{file} {what}{hint}; name a result, a figure, a page or a published table: files under "
         "results/ or reports/ that a .manifest.json lists"
@@ -178,9 +178,3 @@ def _in_words(key: str, value: Any) -> str:
     inner.pop("kwargs", None)
     rest = ", ".join(_in_words(k, v) for k, v in inner.items())
     return " ".join(part for part in (key, name, f"({rest})" if rest else "") if part)
-
-
-def _short_path(name: str) -> str:
-    """Return a path from the current folder where that is shorter and clearer."""
-    relative = os.path.relpath(name)
-    return name if relative.startswith("..") else relative

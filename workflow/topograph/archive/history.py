@@ -91,6 +91,12 @@ def read_jobs(*folders: Path) -> list[Job]:
     return [read_job(path) for path in sorted(found)]
 
 
+def short_path(path: str | Path) -> str:
+    """Return a path as seen from the current folder, or as it is where it lies outside."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
 class Makers:
     """Finds the job that made a file, by manifests in its folder and the two above it."""
 
@@ -106,7 +112,8 @@ class Makers:
 
     def _jobs_in(self, folder: Path) -> list[Job]:
         if folder not in self._known:
-            self._known[folder] = [read_job(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+            manifests = sorted(folder.glob(f"*{SUFFIX}"))
+            self._known[folder] = [read_job(Path(short_path(path))) for path in manifests]
         return self._known[folder]
 
 
