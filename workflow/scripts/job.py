@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from topograph.config.runs import Cell
+from topograph.foundation.devices import claim_devices
 from topograph.foundation.errors import TopographError
 from topograph.foundation.logs import READER, write_cause
 from topograph.foundation.provenance import Code, now, write_manifest
@@ -39,6 +40,7 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
             os.dup2(file.fileno(), descriptor)
         try:
             limit_threads(snakemake.threads)
+            claim_devices(snakemake.resources.get("gpu", 0))
             yield data
             if not _is_scratch(snakemake.output[0]):
                 _manifest(snakemake, started, data)
