@@ -22,9 +22,22 @@ def main(command: list[str]) -> None:
     """Print a command and become it; exit 1, with one message, where it could not run."""
     print(shlex.join(command), flush=True)
     if not {"-n", "--dry-run"} & set(command):
+        check_folders(command)
         hold_lock()
         command = [*command, "--nolock"]
     os.execv(command[0], command)
+
+
+def check_folders(command: list[str]) -> None:
+    """Exit where the study's results or reports cannot be written."""
+    studies = [Path(word).stem for word in command if word.endswith(".yaml")]
+    for folder in ("results", "reports"):
+        for path in (Path(folder), *(Path(folder, study) for study in studies)):
+            if path.exists() and not os.access(path, os.W_OK):
+                sys.exit(
+                    f"{path} cannot be written: nothing was started; make it writable, or work in "
+                    "a copy of this checkout"
+                )
 
 
 def hold_lock() -> None:

@@ -38,7 +38,7 @@ class Checkout(NamedTuple):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=800,
+            timeout=2400,
             env={**os.environ, "STUDY": "smoke", **self.variables},
             **options,
         )

@@ -45,7 +45,6 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
             if not _is_scratch(snakemake.output[0]):
                 _manifest(snakemake, started, data)
         except Exception as error:
-            traceback.print_exc()
             _tell(terminal, snakemake.rule, error, log)
             sys.exit(1)
 
@@ -74,8 +73,14 @@ def _is_snakemake(process: psutil.Process) -> bool:
 def _tell(terminal: int, rule: str, error: Exception, log: Path) -> None:
     """Write the cause to the log, and to the terminal unless the log is read there anyway."""
     cause = str(error) if isinstance(error, TopographError) else f"{type(error).__name__}: {error}"
-    write_cause(sys.stderr, cause)
-    if READER not in os.environ:
+    is_told = False
+    # Where the disk is full, the log is too.
+    with suppress(OSError):
+        traceback.print_exc()
+        write_cause(sys.stderr, cause)
+        sys.stderr.flush()
+        is_told = READER in os.environ
+    if not is_told:
         os.write(terminal, f"\n{rule}: {cause}\n  (traceback in {log})\n".encode())
 
 
