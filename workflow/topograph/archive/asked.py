@@ -67,4 +67,5 @@ class Asked:
         return {"figure": figure.model_dump(), "runs": runs}
 
     def _labels(self, run: str) -> list[str]:
-        return [f"{m.experiment}, {m.label}" for m in self.members if m.cell.run == run]
+        own = [m for m in self.members if m.cell.run == run]
+        return [", ".join(dict.fromkeys((m.experiment, m.label))) for m in own]
