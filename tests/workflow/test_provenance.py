@@ -19,9 +19,11 @@ for found in judged("config/smoke.yaml"):
 
 @pytest.fixture
 def done(smoke, tmp_path) -> object:
-    """A copy of the finished smoke study that a test may change."""
+    """A copy of the finished smoke study, without Snakemake's records, that a test may change."""
     copied = tmp_path / "topograph"
-    shutil.copytree(smoke.path, copied, symlinks=True)
+    ignored = shutil.ignore_patterns("crates", ".snakemake")
+    shutil.copytree(smoke.path, copied, symlinks=True, ignore=ignored)
+    shutil.rmtree(copied / "reports/published/smoke", ignore_errors=True)
     return smoke._replace(path=copied)
 
 
@@ -32,7 +34,6 @@ def lines(done, *command: str) -> list[str]:
 
 
 def test_results_without_snakemakes_records_are_judged_as_they_are(done):
-    shutil.rmtree(done.path / ".snakemake")
     found = [line.split(" | ") for line in lines(done, ".venv/bin/python", "-c", JUDGE)]
     assert [line for line in found if line[1] != "current"] == []
     manifests = [
