@@ -31,10 +31,10 @@ REPORTS = f"reports/{STUDY.study}"
 SCRIPTS = "workflow/scripts"
 TEMPLATE_FOLDER = Path("workflow/topograph/report/templates")
 TEMPLATES = sorted(
-    str(path) for path in TEMPLATE_FOLDER.iterdir() if path.stem != "profile"
+    local(str(path)) for path in TEMPLATE_FOLDER.iterdir() if path.stem != "profile"
 )
 PROFILE_TEMPLATES = [
-    str(TEMPLATE_FOLDER / name)
+    local(str(TEMPLATE_FOLDER / name))
     for name in ("base.html", "style.css", "profile.html", "profile.js", "profile.css")
 ]
 
@@ -114,6 +114,11 @@ def runs_of(figure):
     return [entry for entry in RUNS if entry["experiment"] == chosen]
 
 
+def filled(files, **wildcards):
+    """Return files of a rule for given wildcards; expand() refuses files that lie in a store."""
+    return [file.apply_wildcards(wildcards) for file in files]
+
+
 def analysis_files(run, name):
     """Return every file that an analysis of a run leaves, by its kind."""
     if isinstance(ANALYSES[run, name], Landscape):
@@ -121,7 +126,7 @@ def analysis_files(run, name):
     else:
         stages = [rules.jump_retrain, rules.embed, rules.homology]
     files = [file for stage in stages for file in stage.output]
-    return expand(files, run=run, analysis=name)
+    return filled(files, run=run, analysis=name)
 
 
 def profile_pages():
@@ -130,7 +135,7 @@ def profile_pages():
         page
         for (run, name), analysis in ANALYSES.items()
         if isinstance(analysis, Landscape)
-        for page in expand(rules.profile_page.output.page, run=run, analysis=name)
+        for page in filled([rules.profile_page.output.page], run=run, analysis=name)
     ]
 
 
@@ -142,9 +147,10 @@ def figure_inputs(wildcards):
     chosen = STUDY.figures[wildcards.figure]
     runs = [entry["run"] for entry in runs_of(wildcards.figure)]
     files = [file for run in runs for file in analysis_files(run, chosen.analysis)]
-    return [*expand(list(rules.train.output), run=runs), *files]
+    weights = [file for run in runs for file in filled(rules.train.output, run=run)]
+    return [*weights, *files]
 
 
 def notebook_of(wildcards):
     name = STUDY.figures[wildcards.figure].notebook or wildcards.figure
-    return f"workflow/notebooks/{name}.py"
+    return local(f"workflow/notebooks/{name}.py")

@@ -4,7 +4,7 @@
 rule fetch_data:
     """Download one file and check its sum."""
     input:
-        "data/datasets.csv",
+        local("data/datasets.csv"),
     output:
         "data/{dataset}/{file}",
     log:

@@ -40,11 +40,19 @@ rule index:
 rule site:
     """Build the static site of the study."""
     input:
-        figures=expand(rules.figure.output, figure=STUDY.figures),
+        figures=[
+            file
+            for name in STUDY.figures
+            for file in filled(rules.figure.output, figure=name)
+        ],
         index=rules.index.output.index,
-        metrics=expand(rules.train.output.metrics, run=CELLS),
+        metrics=[
+            file
+            for run in CELLS
+            for file in filled([rules.train.output.metrics], run=run)
+        ],
         profiles=profile_pages(),
-        study_files=[relpath(path) for path in workflow.configfiles],
+        study_files=[local(relpath(path)) for path in workflow.configfiles],
         templates=TEMPLATES,
     output:
         overview=f"{REPORTS}/index.html",
