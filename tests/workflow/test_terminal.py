@@ -165,11 +165,12 @@ def test_the_summary_counts_what_failed_and_says_what_to_do(failed):
 
 def test_a_mistake_is_told_with_its_log(failed):
     path, shown = failed
-    assert re.search(r"make text mistaken: failed after \d+ s: the text is torn\n", shown)
+    event = r"make text mistaken: failed after \d+ s: logs/make_text/mistaken.log\n"
+    assert len(re.findall(event, shown)) == 1
     explained = (
         "    the text is torn\n    sew it with make text\n    log: logs/make_text/mistaken.log"
     )
-    assert shown.count(explained) == shown.count("sew it") == 1
+    assert shown.count(explained) == shown.count("the text is torn") == 1
     log = (path / "logs/make_text/mistaken.log").read_text()
     assert "Traceback" in log
     assert log.endswith("What went wrong: the text is torn\nsew it with make text\n")
@@ -188,7 +189,7 @@ def test_a_killed_job_says_that_memory_may_have_run_out(failed):
 def test_a_job_that_fails_before_its_log_is_open_loses_no_message(failed):
     assert "No module named 'no_such_module'" in failed[1]
     explained = failed[1].partition("Failed: make text broken")[2]
-    assert "it ended with exit status 1 and did not say why" in explained
+    assert "it ended with exit status 1; what it said stands above" in explained
 
 
 def test_a_missing_output_is_a_failure_of_its_job(failed):
@@ -212,9 +213,10 @@ def test_errors_of_snakemake_itself_appear_once(toy):
     done = toy.run("out/none.such")
     assert done.returncode == 1
     assert done.stdout.count("out/none.such") == 1
-    (toy.path / "Snakefile").write_text("rule one:\n    output: 'x'\n    shell: nonsense(\n")
-    assert toy.run().returncode == 1
-    assert "Snakefile" in toy.run().stdout
+    (toy.path / "Snakefile").write_text("rule one:\n    output: 'x'\n    nonsense: 'y'\n")
+    broken = toy.run()
+    assert broken.returncode == 1
+    assert broken.stdout.count("nonsense") == 1
 
 
 def test_a_finished_workflow_has_nothing_to_do_and_touching_it_is_not_called_running(toy):

@@ -71,7 +71,7 @@ def cause_of_process(error: str) -> str:
             )
         return cause
     if status := STATUS.search(error):
-        return f"it ended with exit status {status[1]} and did not say why"
+        return f"it ended with exit status {status[1]}; what it said stands above"
     return error or "it did not say why"
 
 

@@ -111,9 +111,9 @@ class Run(QuietView):
         if job is None or self._interrupted:
             return
         self._failed[number] = job.fail(cause)
-        first, _, _ = job.cause.partition("\n")
+        where = job.own_log() or "before it opened its log"
         self.say(
-            f"{self._count()} {job.name}: failed after {duration(job.seconds)}: {first}", "red"
+            f"{self._count()} {job.name}: failed after {duration(job.seconds)}: {where}", "red"
         )
 
     def message(self, record: LogRecord) -> None:
@@ -170,7 +170,7 @@ class Run(QuietView):
 
     def _explain(self, job: Job) -> None:
         cause = "\n".join(f"    {line}" for line in job.cause.splitlines())
-        log = job.own_log() or "none: the job failed before it opened it; see the messages above"
+        log = job.own_log() or "none, the job failed before it opened it"
         self.say(f"Failed: {job.name}, after {duration(job.seconds)}", "red")
         self.say(f"{cause}\n    log: {log}")
 
