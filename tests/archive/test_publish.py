@@ -191,7 +191,7 @@ def test_a_run_that_left_the_study_stays_but_is_not_current(finished):
     ("damage", "message"),
     [
         (lambda text: text[: len(text) // 2], "it is cut off"),
-        (lambda text: "", "not enough values"),
+        (lambda text: "", "no column run, seed"),
         (lambda text: text.replace("settings", "setings", 1), "no column settings"),
         (lambda text: text.replace("0.25", "0.01"), "is not what .*metrics.manifest.json says"),
     ],

@@ -142,7 +142,7 @@ class _Publisher:
         then = job.outputs[os.path.abspath(file)]
         if then != self._sums(file):
             raise DataError(
-                f"{file} was altered after it was made, and nothing was published; remake it: "
+                f"{file} was altered after it was made and is not published; remake it: "
                 f"rm {file} && make {file}"
             )
         made = origin(job, self._makers)
@@ -205,8 +205,8 @@ def _published(path: Path, table: Table, sums: Sums) -> _Content:
                 f"both: git checkout -- {path} {manifest}. Where publishing was interrupted, "
                 f"rm {manifest} and publish again"
             )
-        content.settings = dict(job.content["parameters"]["settings"])
-        content.elsewhere = {**job.content["inputs"], **job.content["data"]}
+        content.settings = dict((job.content.get("parameters") or {}).get("settings") or {})
+        content.elsewhere = {**job.content["inputs"], **(job.content.get("data") or {})}
     return content
 
 

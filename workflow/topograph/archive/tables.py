@@ -102,10 +102,9 @@ def read_published(path: Path, needed: Sequence[str]) -> list[Row]:
     if not path.is_file():
         return []
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = file.read()
-        header, *lines = csv.reader(text.splitlines())
-    except (UnicodeDecodeError, ValueError, csv.Error) as error:
+        text = path.read_text(encoding="utf-8")
+        header, *lines = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise _unusable(path, str(error)) from error
     if lacking := [name for name in needed if name not in header]:
         raise _unusable(path, f"no column {', '.join(lacking)}")
