@@ -148,6 +148,14 @@ def test_a_missing_result_is_one_message_that_says_what_to_make(finished):
     assert not Path("crate").exists()
 
 
+def test_a_result_without_manifest_is_one_message(finished):
+    for path in Path("reports").rglob("*.manifest.json"):
+        path.unlink()
+    page = "reports/tiny/figures/tlp-fig3.html"
+    with pytest.raises(DataError, match=f"{page} has no manifest; make it anew: rm {page}"):
+        write_crate(finished.study, "crate")
+
+
 def test_a_result_of_other_code_is_not_packed_as_if_it_were_todays(finished):
     page = Path("reports/tiny/figures/tlp-fig3.html")
     finished.edit_manifest(page, lambda m: m["code"].update(digest="000000000000"))

@@ -38,6 +38,13 @@ def test_it_ends_with_the_sums_of_the_data(finished):
     assert "no sum of data is recorded" in explain(finished.file("train", "metrics.parquet"))
 
 
+def test_two_data_sets_of_one_name_both_keep_their_sums(finished):
+    trajectory = finished.file("trajectory", "jump-retrain.nc", 2)
+    finished.edit_manifest(trajectory, lambda m: m["data"].update(digits="0123" * 16))
+    text = explain(trajectory)
+    assert f"\ndata\n  digits  {'0123' * 16}\n  digits  {'d161' * 16}\n" in text
+
+
 def test_a_downloaded_file_counts_as_data(finished):
     weights = finished.file("train", "weights.safetensors")
     finished.edit_manifest(weights, lambda m: m["inputs"].update({"data/pet/a.tar.gz": "ab" * 32}))

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from topograph.archive.asked import Asked
 from topograph.archive.history import Job
@@ -94,10 +95,13 @@ def _finished_jobs(study_file: Path, results: Path, reports: Path) -> list[Job]:
     """Return the study's jobs; raise DataError unless all are there and current."""
     asked = Asked.of(study_file)
     name = asked.study.study
+    judge = Judge(asked, results, reports)
+    made = {output for job in judge.jobs for output in job.outputs}
     for file in _asked_files(asked, results / name, reports / name):
         if not file.is_file():
             raise DataError(f"{file} is missing; make it first: make study STUDY={name}")
-    judge = Judge(asked, results, reports)
+        if os.path.abspath(file) not in made:
+            raise DataError(f"{file} has no manifest; make it anew: rm {file} && make {file}")
     states = {job: judge.of(job) for job in judge.jobs}
     late = [found for found in states.values() if found.state not in ("current", "not asked for")]
     if late:
@@ -227,7 +231,8 @@ class _Contents:
         return self._sum(name, found) if name.startswith("data/") else self._file(Path(path), name)
 
     def _sum(self, name: str, found: str) -> Any:
-        return self._entity(f"#data/{name}", "PropertyValue", name=name, value=found)
+        identifier = f"#data/{quote(name)}/{found[:16]}"
+        return self._entity(identifier, "PropertyValue", name=name, value=found)
 
     def _run(self, actions: list[Any]) -> None:
         """Add the run of the workflow as a whole, and what it takes and gives."""

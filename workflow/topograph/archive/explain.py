@@ -36,7 +36,7 @@ class _History:
         self._told: dict[Path, int] = {}
         self._codes: dict[Code, str] = {}
         self._versions: Mapping[str, str] = {}
-        self._data: dict[str, str] = {}
+        self._data: set[tuple[str, str]] = set()
 
     def lines(self, file: Path) -> Iterator[str]:
         """Yield the lines of a file's history, its own job first."""
@@ -48,7 +48,7 @@ class _History:
         yield from self._job(job, "  ")
         yield ""
         yield "data"
-        yield from [f"  {name}  {found}" for name, found in sorted(self._data.items())] or [
+        yield from [f"  {name}  {found}" for name, found in sorted(self._data)] or [
             "  no sum of data is recorded in these manifests"
         ]
         yield ""
@@ -56,7 +56,7 @@ class _History:
 
     def _job(self, job: Job, indent: str) -> Iterator[str]:
         number = self._told[job.manifest] = len(self._told) + 1
-        self._data |= job.content.get("data") or {}
+        self._data.update((job.content.get("data") or {}).items())
         yield f"{indent}job {number}: {_heading(job)}"
         yield from (indent + line for line in self._description(job))
         by_maker: dict[Path | None, list[str]] = {}
@@ -67,7 +67,7 @@ class _History:
             for name in names:
                 yield f"{indent}from {self._file(name, job.inputs[name])}"
                 if short_path(name).startswith("data/"):
-                    self._data[short_path(name)] = job.inputs[name]
+                    self._data.add((short_path(name), job.inputs[name]))
             maker = makers[names[0]]
             if maker is not None and manifest in self._told:
                 yield f"{indent}  job {self._told[maker.manifest]}, above"
