@@ -74,7 +74,7 @@ class Run(QuietView):
         job = Job.of(record)
         if job.outputs:
             self._running[record.__dict__["jobid"]] = job
-            if self._live is None:
+            if self._live is None and not self._touches:
                 self.say(f"{' ' * len(self._count())} {job.name}: started")
 
     def job_started(self, record: LogRecord) -> None:
@@ -85,7 +85,8 @@ class Run(QuietView):
         if job := self._running.pop(record.__dict__["job_id"], None):
             self._finished.append(job.stop())
             self._left[job.rule] -= 1
-            self.say(f"{self._count()} {job.name}: {duration(job.seconds)}")
+            if not self._touches:
+                self.say(f"{self._count()} {job.name}: {duration(job.seconds)}")
 
     def error(self, record: LogRecord) -> None:
         """Keep the error of a job's process until the job is named; show any other."""

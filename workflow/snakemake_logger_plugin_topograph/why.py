@@ -139,7 +139,7 @@ class Why(QuietView):
         for (rule, state), group in groups.items():
             self.say(f"  {words(rule)}, {jobs(len(group))}: {IN_WORDS[state]}: {group[0].reason}")
         if len(roots) < len(stale):
-            self.say(f"  and {jobs(len(stale) - len(roots))} that go back to them")
+            self.say(f"  and {jobs(len(stale) - len(roots))} made from them")
         targets = " ".join(_targets(roots, judgements))
         self.say(f"To make them anew:\n  {self._command(f'--forcerun {targets}')}")
 
