@@ -4,26 +4,86 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from topograph.cli.new_family import KINDS, family_text, write_new
 from topograph.config.load import load_study
-from topograph.config.runs import members
+from topograph.config.models import Analysis, Study
+from topograph.config.runs import Cell, analyses, cells, members
 from topograph.config.schema import schema_text
 
 
 def add_commands(commands: Any) -> None:
-    """Add check and schema."""
-    check = commands.add_parser("check", help="validate a study file and list its runs")
+    """Add check, new-family and schema."""
+    check = commands.add_parser(
+        "check", help="validate a study file, list its cells and jobs, estimate its cost"
+    )
     check.add_argument("study", help="a file of config/")
+    check.add_argument("--quick", action="store_true", help="time nothing, import no model")
     check.set_defaults(run=_check)
+    family = commands.add_parser("new-family", help="a commented study of a family to start from")
+    family.add_argument("name", help="of the study and its experiment")
+    family.add_argument("--kind", choices=KINDS, default=KINDS[0], help=f"{KINDS[0]} by default")
+    family.add_argument("--out", metavar="FILE", help="config/NAME.yaml; printed by default")
+    family.set_defaults(run=_new_family)
     schema = commands.add_parser("schema", help="print the JSON schema of study files")
     schema.set_defaults(run=_schema)
 
 
 def _check(options: argparse.Namespace) -> None:
-    for member in members(load_study(options.study), options.study):
+    study = load_study(options.study)
+    listed = members(study, options.study)
+    known, asked = cells(listed), analyses(study, listed, options.study)
+    for member in listed:
         seeds = ", ".join(str(seed) for seed in member.cell.seeds)
         print(f"{member.experiment}: {member.label} -> {member.cell.run}, seeds {seeds}")
+    counted = jobs(study, known, asked.values())
+    some = ", ".join(f"{count} {stage}" for stage, count in counted.items() if count)
+    print(f"\njobs: {some}; {sum(counted.values())} in all")
+    if not options.quick:
+        _print_cost(known, asked, counted)
+
+
+def jobs(study: Study, cells: Mapping[str, Cell], analyses: Iterable[Analysis]) -> dict[str, int]:
+    """Return how many jobs of each stage a study has when nothing is done yet."""
+    kinds = Counter(analysis.kind for analysis in analyses)
+    landscapes, jumps = kinds["landscape"], kinds["jump-retrain"]
+    return {
+        "train": len(cells),
+        **dict.fromkeys(("landscape", "topology", "profile page"), landscapes),
+        **dict.fromkeys(("jump-retrain", "embedding", "homology"), jumps),
+        "figure": len(study.figures),
+        "site": 2,
+    }
+
+
+def _print_cost(
+    known: Mapping[str, Cell],
+    asked: Mapping[tuple[str, str], Analysis],
+    counted: Mapping[str, int],
+) -> None:
+    # Imported here: torch takes seconds to load.
+    from topograph.cli.cost import estimate
+
+    found = estimate(known, asked, counted)
+    print("\nan estimate, from a few steps and points timed here on one core, in core-hours:")
+    for stage, seconds in found.seconds.items():
+        if seconds:
+            print(f"  {seconds / 3600:10.3g}  {stage}")
+    print(f"  {sum(found.seconds.values()) / 3600:10.3g}  in all")
+    for file, runs in found.missing.items():
+        print(f"without {len(runs)} of {len(known)} cells, whose data are missing: make {file}")
+
+
+def _new_family(options: argparse.Namespace) -> None:
+    text = family_text(options.name, options.kind)
+    if not options.out:
+        sys.stdout.write(text)
+        return
+    write_new(options.out, text)
+    print(f"{options.out}; next: topograph check {options.out}")
 
 
 def _schema(_: argparse.Namespace) -> None:

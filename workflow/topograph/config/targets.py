@@ -22,7 +22,10 @@ SHORT_NAMES: dict[str, dict[str, str]] = {
         "oxford-pet": "topograph.data.oxford_pet:oxford_pet",
     },
     "loss": {"cross-entropy": "torch.nn.functional:cross_entropy"},
-    "problem": {"convection": "topograph.problems.convection:Convection"},
+    "problem": {
+        "convection": "topograph.problems.convection:Convection",
+        "heat": "topograph.problems.heat:heat",
+    },
 }
 
 
