@@ -8,18 +8,20 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = (ROOT / "envs/lock.txt").read_text()
+EXECUTORS = ("slurm", "kubernetes")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def locked() -> dict[str, list[str]]:
+def locked(text: str = LOCK) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", LOCK, flags=re.MULTILINE):
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, flags=re.MULTILINE):
         found.setdefault(name.lower().replace("_", "-"), []).append(version)
     return found
 
@@ -33,11 +35,26 @@ def test_the_lock_satisfies_every_range():
             assert requirement.specifier.contains(Version(version)), f"{line}: run make lock"
 
 
-def test_every_version_has_hashes_and_no_address():
-    pins = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)
+@pytest.mark.parametrize("name", ["lock", *EXECUTORS])
+def test_every_version_has_hashes_and_no_address(name):
+    text = (ROOT / f"envs/{name}.txt").read_text()
+    pins = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
     assert all("--hash=sha256:" in pin for pin in pins if "==" in pin)
-    assert "://" not in LOCK
+    assert "://" not in text
     assert not list(ROOT.glob("uv.lock"))
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_the_packages_of_an_executor_lie_beside_the_lock_and_agree_with_it(executor):
+    beside = locked((ROOT / f"envs/{executor}.txt").read_text())
+    for line in PROJECT["project"]["optional-dependencies"][executor]:
+        requirement = Requirement(line)
+        (version,) = beside[requirement.name]
+        assert requirement.specifier.contains(Version(version)), f"{line}: run make lock"
+    # In the lock for PyPy alone; where both have a package, it is the same.
+    shared = {name: versions for name, versions in beside.items() if name in locked()}
+    assert shared.keys() <= {"cffi", "pycparser"}
+    assert all(locked()[name] == versions for name, versions in shared.items())
 
 
 def test_torch_and_torchvision_are_from_one_index():
@@ -57,6 +74,21 @@ def test_conda_and_container_install_the_lock():
     assert python is not None
     assert f"python={python[1]}" in conda["dependencies"]
     assert Version(python[1]) >= Version(PROJECT["project"]["requires-python"].lstrip(">="))
+
+
+def test_the_container_copies_what_is_there_runs_as_nobody_special_and_serves_pods():
+    text = (ROOT / "envs/Containerfile").read_text().replace("\\\n", " ")
+    steps = [line.split(maxsplit=1) for line in text.splitlines() if line[:1].isalpha()]
+    copied = [word for step, rest in steps if step == "COPY" for word in rest.split()[:-1]]
+    assert all((ROOT / name).exists() for name in copied) and "." in copied
+    assert steps[-1][0] == "USER" and int(steps[-1][1]) > 0
+    (installed,) = [rest for step, rest in steps if "envs/kubernetes.txt" in rest and step == "RUN"]
+    assert "--no-deps --require-hashes --requirements envs/kubernetes.txt" in installed
+    (environment,) = [rest for step, rest in steps if step == "ENV"]
+    assert "PYTHONPATH=/workdir/workflow:/topograph/.venv-kubernetes" in environment
+    # What was installed outside would hide what the image installs.
+    ignored = (ROOT / ".containerignore").read_text().splitlines()
+    assert {".venv", ".venv-*", "results/*"} <= set(ignored)
 
 
 def test_ignored_folders_are_those_at_the_root():
