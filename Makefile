@@ -133,7 +133,7 @@ gpu: $(READY) ## run the CUDA tests, the smoke study and the benchmarks on a GPU
 		echo "no GPU on this machine: nothing was run"; \
 	else \
 		$(BIN)/python -m pytest -m cuda && \
-		$(MAKE) --no-print-directory smoke ARGS="--profile workflow/profiles/gpu" && \
+		$(MAKE) --no-print-directory smoke PROFILE=gpu && \
 		$(MAKE) --no-print-directory $(PEERS) && \
 		.venv-peers/bin/python tests/bench/bench.py --device cuda; \
 	fi
