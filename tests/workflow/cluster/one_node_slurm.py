@@ -141,5 +141,5 @@ class OneNodeSlurm:
     def jobs(self) -> list[dict[str, str]]:
         """Return every job since the start, as `scontrol show job` describes it."""
         lines = self.ask("scontrol", "show", "job", "--oneliner").splitlines()
-        words = [[word.partition("=") for word in line.split()] for line in lines]
-        return [{name: value for name, _, value in row} for row in words if row]
+        words = [line.split() for line in lines if line.startswith("JobId=")]
+        return [{w.partition("=")[0]: w.partition("=")[2] for w in row} for row in words]
