@@ -12,6 +12,7 @@ import xarray as xr
 from topograph.config.models import JumpRetrain, Landscape
 from topograph.config.runs import Cell
 from topograph.families import training
+from topograph.families.supervised import has_diverged
 from topograph.families.training import FILES, train
 from topograph.foundation.storage import read_dataset, read_table, read_weights, write_weights
 from topograph.landscape.analysis import landscapes
@@ -150,3 +151,21 @@ def test_jumps_from_weights_that_are_nan_have_an_empty_map_and_homology(
     assert quality[["points", "dropped"]].to_numpy().tolist() == [[0, 8]]
     diagram, statistics = trajectory_homology(potential, "digits-run", neighbours=3)
     assert len(diagram) == len(statistics) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "diverged"),
+    [
+        (2.0, 1999.0, False),
+        (2.0, 2001.0, True),
+        (2.0, float("nan"), True),
+        (2.0, float("inf"), True),
+        (-0.5, -3.0, False),
+        (-0.5, 1000.0, True),
+        (0.5, -700.0, False),
+    ],
+)
+def test_a_loss_beyond_a_thousand_times_the_first_has_diverged(
+    first: float, last: float, diverged: bool
+) -> None:
+    assert has_diverged(first, last) == diverged

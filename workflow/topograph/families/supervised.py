@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -51,11 +52,16 @@ def train_seed(training: SupervisedTraining, seed: int, scratch: Path) -> SeedRe
         weights[epoch] = state_arrays(model)
         _checkpoint(optimiser, scratch, epoch, weights[epoch], history)
     last = history[-1]
-    diverged = not last["train_loss"] <= DIVERGED * history[0]["train_loss"]
+    diverged = has_diverged(history[0]["train_loss"], last["train_loss"])
     metrics = {"diverged": float(diverged), **{k: v for k, v in last.items() if k != "epoch"}}
     if schedule.keep == "last":
         weights = {epoch: weights[epoch] for epoch in (max(weights),)}
     return SeedResult(weights, history, {**metrics, **_intersection_over_union(model, dataset)})
+
+
+def has_diverged(first: float, last: float) -> bool:
+    """Say whether a loss has grown beyond all measure or is not finite; it may be negative."""
+    return not last <= first + (DIVERGED - 1) * abs(first)
 
 
 def data_sums(training: SupervisedTraining) -> dict[str, str]:
@@ -83,8 +89,11 @@ def _try(training: SupervisedTraining, dataset: Dataset, model: nn.Module) -> No
         doing = (
             f"{name} fails on outputs {found} and targets {tuple(targets.shape)}, {targets.dtype}"
         )
-        value = loss(outputs, targets)
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        with warnings.catch_warnings():
+            # Of (N, 1) outputs and (N,) targets torch makes N x N differences, with a warning.
+            warnings.filterwarnings("error", "Using a target size")
+            value = loss(outputs, targets)
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, Warning) as error:
         raise TopographError(
             f"{doing}: {error}; correct the arguments, or choose a model and a loss for such data"
         ) from error
