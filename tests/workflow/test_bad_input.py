@@ -85,7 +85,8 @@ def test_a_diverging_learning_rate_is_a_result(checkout):
     assert done.returncode == 0, done.stdout[-5000:]
     (metrics,) = checkout.path.glob("results/tiny/train/*/metrics.parquet")
     assert pd.read_parquet(metrics)["diverged"].tolist() == [1.0]
-    assert "diverged" in (checkout.path / "reports/tiny/index.html").read_text()
+    runs = (checkout.path / "reports/tiny/runs.html").read_text()
+    assert "<strong>diverged</strong>" in runs
 
 
 def test_an_interrupted_run_goes_on(checkout):

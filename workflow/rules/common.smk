@@ -1,7 +1,6 @@
 """The study behind this run: its cells, and what each rule asks of them."""
 
 from os.path import relpath
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -29,14 +28,12 @@ except TopographError as mistake:
 RESULTS = f"results/{STUDY.study}"
 REPORTS = f"reports/{STUDY.study}"
 SCRIPTS = "workflow/scripts"
-TEMPLATE_FOLDER = Path("workflow/topograph/report/templates")
-TEMPLATES = sorted(
-    local(str(path)) for path in TEMPLATE_FOLDER.iterdir() if path.stem != "profile"
-)
-PROFILE_TEMPLATES = [
-    local(str(TEMPLATE_FOLDER / name))
-    for name in ("base.html", "style.css", "profile.html", "profile.js", "profile.css")
-]
+TEMPLATES = "workflow/topograph/report/templates"
+
+
+def templates(*names):
+    """Return the templates of a page, and those that every page has."""
+    return [local(f"{TEMPLATES}/{name}") for name in ("base.html", "style.css", *names)]
 
 
 wildcard_constraints:

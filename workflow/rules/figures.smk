@@ -6,7 +6,7 @@ rule figure:
     input:
         figure_inputs,
         notebook=notebook_of,
-        templates=TEMPLATES,
+        templates=templates("page.html"),
     output:
         page=f"{REPORTS}/figures/{{figure}}.html",
         svg=report(

@@ -6,7 +6,7 @@ rule profile_page:
     input:
         landscape=rules.sample_landscape.output.landscape,
         pairs=rules.topology.output.pairs,
-        templates=PROFILE_TEMPLATES,
+        templates=templates("profile.html", "profile.js", "profile.css"),
     output:
         page=f"{REPORTS}/profiles/{{run}}.{{analysis}}.html",
     log:
@@ -53,7 +53,15 @@ rule site:
         ],
         profiles=profile_pages(),
         study_files=[local(relpath(path)) for path in workflow.configfiles],
-        templates=TEMPLATES,
+        templates=templates(
+            "index.html",
+            "runs.html",
+            "runs.js",
+            "claims.html",
+            "paper.html",
+            "provenance.html",
+            "provenance.js",
+        ),
     output:
         overview=f"{REPORTS}/index.html",
         runs=f"{REPORTS}/runs.html",
