@@ -68,7 +68,7 @@ def test_make_publish_and_make_crate_take_the_finished_study(done):
     assert "missing" not in shown
     tables = sorted((done.path / "reports/published/smoke").rglob("*.csv"))
     assert len(tables) == 12
-    assert all(",false" not in table.read_text() for table in tables)
+    assert all(",false\n" not in table.read_text() for table in tables)
     again = "\n".join(lines(done, "make", "publish"))
     assert again.count("unchanged") == 12 and "written" not in again
     lines(done, "make", "crate")
