@@ -113,7 +113,8 @@ def test_the_order_of_keys_is_not_in_the_id(experiment, draw):
 
 def test_a_default_written_out_gives_the_same_id():
     assert run_of(changed(SUPERVISED, "optimiser.momentum", 0.9)) == run_of(SUPERVISED)
-    assert run_of(changed(SUPERVISED, "loss", "cross-entropy")) == run_of(SUPERVISED)
+    for loss in ("cross-entropy", {"target": "cross-entropy"}):
+        assert run_of(changed(SUPERVISED, "loss", loss)) == run_of(SUPERVISED)
     assert run_of(changed(PINN, "optimiser.learning_rate", 1)) == run_of(PINN)
 
 
@@ -127,6 +128,8 @@ def test_a_default_written_out_gives_the_same_id():
         (PINN, "optimiser.max_iterations", 10),
         (PINN, "optimiser.history", 10),
         (PINN, "optimiser.tolerance", 1e-5),
+        (SUPERVISED, "loss", {"target": "cross-entropy", "kwargs": {"label_smoothing": 0.1}}),
+        (SUPERVISED, "loss", "torch.nn:MSELoss"),
         (SUPERVISED, "data.target", "cifar10"),
         (SUPERVISED, "data.kwargs.augment", True),
         (SUPERVISED, "model.kwargs.width", 2),
@@ -236,6 +239,20 @@ def test_one_name_for_two_analyses_of_one_run_is_a_mistake():
 def test_a_cell_returns_from_builtins(experiment):
     (member,) = expand(e=experiment)
     assert Cell.from_dict(copy.deepcopy(member.cell.to_dict())) == member.cell
+
+
+def test_a_loss_comes_back_from_builtins_with_its_arguments_and_may_be_an_axis():
+    smooth = {"target": "torch.nn:CrossEntropyLoss", "kwargs": {"label_smoothing": 0.1}}
+    (member,) = expand(e={**SUPERVISED, "loss": smooth})
+    content = member.cell.to_dict()
+    assert content["training"]["loss"] == smooth
+    assert Cell.from_dict(content) == member.cell
+    found = expand(e={**SUPERVISED, "grid": {"loss": ["cross-entropy", smooth]}})
+    assert [m.cell.run for m in found] == [run_of(SUPERVISED), member.cell.run]
+    grid = {"loss.kwargs.label_smoothing": [0.1, 0.2]}
+    assert len(expand(e={**SUPERVISED, "loss": smooth, "grid": grid})) == 2
+    with pytest.raises(ConfigError, match=r"loss.kwargs.smoothing: loss .* no argument"):
+        expand(e={**SUPERVISED, "loss": {**smooth, "kwargs": {"smoothing": 1}}})
 
 
 def test_a_grid_may_choose_another_target():

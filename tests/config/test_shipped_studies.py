@@ -29,6 +29,17 @@ def test_a_study_has_its_number_of_members_and_of_networks(name, asked, trained)
     assert len(cells(found)) == trained
 
 
+def test_runs_keep_their_ids_so_that_finished_results_stay_theirs():
+    path = CONFIG / "smoke.yaml"
+    assert [member.cell.run for member in members(load_study(path), str(path))] == [
+        "convection-mlp-b144a9219c",
+        "convection-mlp-f7606c07db",
+        "brain-unet-670a184493",
+        "digits-wide-resnet-ea7a36d452",
+        "digits-wide-resnet-88fda8eb59",
+    ]
+
+
 def test_the_paper_has_the_published_grids():
     study = load_study(CONFIG / "paper.yaml")
     found = members(study, "paper")
