@@ -26,8 +26,8 @@ READY := $(VENV)/.ready $(EXECUTOR:%=.venv-%/.ready)
 
 # The one place that calls Snakemake. $(1): study, $(2): targets and options.
 snakemake = $(BESIDE)$(BIN)/snakemake --workflow-profile workflow/profiles/default \
-	--configfile config/$(1).yaml --cores $(CORES) \
-	$(PROFILE:%=--profile workflow/profiles/%) $(ARGS) $(2)
+	--configfile config/$(1).yaml --cores $(CORES) $(2) \
+	$(PROFILE:%=--profile workflow/profiles/%) $(ARGS)
 # Prints that call, and makes sure that it is the only one at work in this checkout.
 run = @$(BIN)/python workflow/launch.py $(call snakemake,$(1),$(2))
 
@@ -103,6 +103,7 @@ $(VENV)/.uv:
 # Made anew only when the lock or the package's metadata changed. Bytecode is made here once: where
 # Python may not keep it, every job would compile torch again, 5 to 8 seconds each.
 $(VENV)/.ready: envs/lock.txt pyproject.toml | $(VENV)/.uv
+	@test ! -L $(VENV) || { echo "$(VENV) belongs to another checkout: run make there"; exit 1; }
 	@echo "setting up $(VENV) from envs/lock.txt"
 	@uv=$$(cat $(VENV)/.uv); \
 	test -x $(BIN)/python || $$uv venv --quiet --allow-existing --python $(PYTHON) $(VENV); \

@@ -147,7 +147,7 @@ def test_more_seeds_train_only_the_new_ones(finished):
         "index": 1,
         "site": 1,
     }
-    (page,) = Path(finished.path / "reports/smoke/profiles").glob("brain-*")
+    (page,) = Path(finished.path / "reports/smoke/profiles").glob("brain-*.html")
     done = finished.make(str(page.relative_to(finished.path)))
     assert done.returncode == 0, done.stdout[-3000:]
     assert {path: path.stat().st_mtime_ns for path in kept} == kept

@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from topograph.config.load import parse_study
 from topograph.config.models import Landscape
-from topograph.config.runs import analyses, cells, entries, members
+from topograph.config.runs import analyses, cells, entries, labels_of, members
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
@@ -94,15 +94,6 @@ def code_of_run(script):
 def code_of_figure(wildcards):
     """Return the digest of all that draws a figure, its notebook's imports among it."""
     return code_digest(scripts=[f"{SCRIPTS}/figure.py", notebook_of(wildcards)])
-
-
-def labels_of(wildcards):
-    """Return what the experiments call a run, after their own names."""
-    return [
-        ", ".join(dict.fromkeys([entry["experiment"], entry["label"]]))
-        for entry in RUNS
-        if entry["run"] == wildcards.run
-    ]
 
 
 def runs_of(figure):

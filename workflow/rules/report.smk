@@ -17,7 +17,7 @@ rule profile_page:
     params:
         study=STUDY.study,
         analysis=analysis_of,
-        labels=labels_of,
+        labels=lambda wildcards: labels_of(MEMBERS, wildcards.run),
         code=code_of("profile_page.py"),
     script:
         "../scripts/profile_page.py"

@@ -9,7 +9,7 @@ from typing import Any
 
 from topograph.config.load import load_study
 from topograph.config.models import Analysis, Study
-from topograph.config.runs import Cell, Member, analyses, cells, entries, members
+from topograph.config.runs import Cell, Member, analyses, cells, entries, labels_of, members
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Asked:
             case "reports", _, "profiles", file:
                 run, _, rest = file.partition(".")
                 found = self._of_analysis(run, rest.split(".")[0])
-                return found and {**found, "labels": self._labels(run)}
+                return found and {**found, "labels": labels_of(self.members, run)}
             case "reports", _, "figures", file:
                 return self._of_figure(file.split(".")[0])
             case "results", _, "index.parquet":
@@ -65,7 +65,3 @@ class Asked:
             entry for entry in entries(self.members) if entry["experiment"] == figure.experiment
         ]
         return {"figure": figure.model_dump(), "runs": runs}
-
-    def _labels(self, run: str) -> list[str]:
-        own = [m for m in self.members if m.cell.run == run]
-        return [", ".join(dict.fromkeys((m.experiment, m.label))) for m in own]

@@ -10,17 +10,17 @@ from typing import Any
 
 from topograph.config.load import load_study
 from topograph.config.models import JumpRetrain, Landscape
-from topograph.config.runs import Cell, analyses, cells, entries, members
+from topograph.config.runs import Cell, analyses, cells, entries, labels_of, members
 from topograph.data.sources import files_of
 from topograph.foundation.errors import unknown_name
 from topograph.foundation.provenance import Code, now, write_manifest
-from topograph.foundation.storage import require
+from topograph.foundation.storage import read_dataset, read_table, require
 from topograph.foundation.threads import limit_threads
 
 STAGES = {
     "train": "train every seed of a cell; finished seeds and epochs are kept",
     "sample": "sample the landscapes of trained cells",
-    "topology": "compute trees, diagrams, profiles and quantities of landscapes",
+    "topology": "compute trees, diagrams and quantities of landscapes, and their pages",
     "jump": "jump from trained weights and retrain",
     "embed": "embed trajectories with PHATE and compute their homology",
     "figure": "run the notebooks of figures on finished results",
@@ -219,6 +219,32 @@ def _topology(study: Asked, cell: Cell, name: str, analysis: Landscape) -> None:
     with recorded(study, "topology", tables, inputs, parameters, modules=cell.modules):
         files = {key: inputs[key] for key in ("weights", "landscape", "directions")}
         write_topology(cell, analysis, **files, tables=tables)
+
+    page = f"reports/{study.study.study}/profiles/{cell.run}.{name}.html"
+    _profile_page(study, cell, name, analysis, inputs["landscape"], tables["pairs"], page)
+
+
+def _profile_page(
+    study: Asked, cell: Cell, name: str, analysis: Landscape, landscape: str, pairs: str, page: str
+) -> None:
+    from topograph.report.profile_page import write_profile_page
+
+    parameters: dict[str, Any] = {
+        "study": study.study.study,
+        "analysis": analysis.model_dump(),
+        "labels": labels_of(study.members, cell.run),
+    }
+    inputs = {"landscape": landscape, "pairs": pairs}
+    with recorded(study, "profile_page", {"page": page}, inputs, parameters):
+        write_profile_page(
+            page,
+            read_dataset(landscape),
+            read_table(pairs),
+            connectivity=analysis.connectivity,
+            study=study.study.study,
+            analysis=name,
+            labels=parameters["labels"],
+        )
 
 
 def _jump(study: Asked, cell: Cell, name: str, analysis: JumpRetrain) -> None:

@@ -96,6 +96,12 @@ def entries(all_members: list[Member]) -> list[dict[str, Any]]:
     ]
 
 
+def labels_of(all_members: list[Member], run: str) -> list[str]:
+    """Return what the experiments call a run, after their own names."""
+    own = [member for member in all_members if member.cell.run == run]
+    return [", ".join(dict.fromkeys((member.experiment, member.label))) for member in own]
+
+
 def analyses(
     study: Study, all_members: list[Member], source: str
 ) -> dict[tuple[str, str], Analysis]:
