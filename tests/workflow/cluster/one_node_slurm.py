@@ -68,6 +68,7 @@ class OneNodeSlurm:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.daemons: list[subprocess.Popen[bytes]] = []
+        self.before = {name: os.environ.get(name, "") for name in ("PATH", "SLURM_CONF")}
 
     def __enter__(self) -> OneNodeSlurm:
         for name in ("state", "spool"):
@@ -127,12 +128,16 @@ class OneNodeSlurm:
         raise AssertionError(f"Slurm does not start:\n{logs}")
 
     def __exit__(self, *_: object) -> None:
-        if len(self.daemons) > 1:
-            subprocess.run(["scancel", "--user=root"], check=False)
-        for daemon in reversed(self.daemons):
-            daemon.terminate()
-            daemon.wait(timeout=60)
-        os.environ.pop("SLURM_CONF", None)
+        try:
+            if len(self.daemons) > 2:
+                subprocess.run(["scancel", "--user=root"], check=False)
+                # The steps of a job outlive the daemon that started them.
+                self.wait(lambda: not self.ask("squeue", "--noheader"))
+        finally:
+            for daemon in reversed(self.daemons):
+                daemon.terminate()
+                daemon.wait(timeout=60)
+            os.environ.update(self.before)
 
     def ask(self, *command: str) -> str:
         """Return what a command of Slurm prints."""

@@ -61,8 +61,8 @@ def started(checkout, log: Path, *options: str) -> Iterator[subprocess.Popen[byt
         yield study
     finally:
         if study.poll() is None:
-            os.killpg(study.pid, signal.SIGTERM)
-            study.wait(timeout=120)
+            os.killpg(study.pid, signal.SIGKILL)
+            study.wait()
 
 
 def group_of(job: dict[str, str]) -> str:
