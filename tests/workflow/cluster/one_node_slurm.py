@@ -125,7 +125,7 @@ class OneNodeSlurm:
                 return
             time.sleep(0.5)
         logs = "".join(path.read_text()[-1500:] for path in self.folder.glob("*.log"))
-        raise AssertionError(f"Slurm does not start:\n{logs}")
+        raise AssertionError(f"Slurm was waited for in vain:\n{logs}")
 
     def __exit__(self, *_: object) -> None:
         try:
