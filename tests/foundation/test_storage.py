@@ -307,6 +307,19 @@ def test_json_returns_as_it_was_but_for_infinities(tmp_path_factory, content):
     assert storage.read_json(path) == without_infinities(content)
 
 
+def test_the_first_of_several_writers_counts_where_none_may_replace(tmp_path):
+    path = tmp_path / "a.txt"
+    with storage.atomic(path, replace=False) as second:
+        second.write_text("second")
+        with storage.atomic(path, replace=False) as first:
+            first.write_text("first")
+    assert path.read_text() == "first"
+    assert listing(tmp_path) == ["a.txt"]
+    storage.write_weights(tmp_path / "w", {"x": np.zeros(1)}, {}, replace=False)
+    storage.write_weights(tmp_path / "w", {"x": np.ones(1)}, {}, replace=False)
+    assert storage.read_weights(tmp_path / "w")[0]["x"].tolist() == [0.0]
+
+
 WRITE_FOR_EVER = """
 import sys, time
 from topograph.foundation.storage import atomic

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -173,16 +172,14 @@ def test_another_seed_costs_only_its_own_landscapes(
 
 
 @pytest.mark.parametrize("directions", ["random", "hessian"])
-def test_parts_sampled_at_once_make_the_same_landscapes(
+def test_parts_in_any_order_make_the_same_landscapes(
     trained: tuple[Cell, Path], tmp_path: Path, directions: str
 ) -> None:
     cell, weights = trained
     asked = analysis(directions=directions)
     shared = {"scratch": tmp_path / "scratch", "code": "c"}
-    with ThreadPoolExecutor(3) as pool:
-        for i in range(3):
-            target = tmp_path / f"{i}.json"
-            pool.submit(write_part, cell, asked, weights, target, shard=(i, 3), **shared)
+    for i in (2, 0, 1):
+        write_part(cell, asked, weights, tmp_path / f"{i}.json", shard=(i, 3), **shared)
     assert read_json(tmp_path / "1.json") == {"run": "convection-run", "shard": [1, 3]}
     (work,) = shared["scratch"].iterdir()
     kept = {path: path.stat().st_mtime_ns for path in work.iterdir()}
