@@ -46,6 +46,10 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
                 _manifest(snakemake, started, data)
         except Exception as error:
             _tell(terminal, snakemake.rule, error, log)
+            # The Slurm profile keeps what a failed job leaves; without a manifest it is not whole.
+            for path in snakemake.output:
+                with suppress(OSError):
+                    os.unlink(path)
             sys.exit(1)
 
 
