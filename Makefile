@@ -58,7 +58,7 @@ crate: $(READY) ## pack a finished study as an RO-Crate
 
 .PHONY: test test-long check
 test: $(READY) check ## run all checks and tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-long: $(READY) ## run the tests on a real Slurm and what else takes long
 	$(BIN)/python -m pytest -m long $(ARGS)
