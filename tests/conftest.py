@@ -32,12 +32,10 @@ CAPTION = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs the tests of the workflow, which share a finished study, from the start."""
-    for item in items:
-        if item.get_closest_marker("workflow"):
-            item.add_marker(pytest.mark.xdist_group("workflow"))
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Of several processes one runs the tests of the workflow, which share a finished study."""
+    if item.get_closest_marker("workflow"):
+        item.add_marker(pytest.mark.xdist_group("workflow"))
 
 
 @pytest.fixture(autouse=True, scope="session")
