@@ -56,9 +56,15 @@ publish: $(READY) ## merge what is finished into reports/published/: make publis
 crate: $(READY) ## pack a finished study as an RO-Crate
 	$(BIN)/topograph crate config/$(STUDY).yaml --out reports/crates/$(STUDY)
 
+# Two processes: what starts Snakemake, and the rest. pytest ends with 5 where it has no test to run.
+pytest = $(BIN)/python -m pytest -m '$(1) and not long' $(ARGS)
 .PHONY: test test-long check
 test: $(READY) check ## run all checks and tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@log=$$(mktemp); status=0; \
+	$(call pytest,not workflow) > $$log 2>&1 & library=$$!; \
+	$(call pytest,workflow) || test $$? -eq 5 || status=1; \
+	wait $$library || test $$? -eq 5 || status=1; \
+	cat $$log; rm $$log; exit $$status
 
 test-long: $(READY) ## run the tests on a real Slurm and what else takes long
 	$(BIN)/python -m pytest -m long $(ARGS)

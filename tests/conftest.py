@@ -32,12 +32,6 @@ CAPTION = (
 )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Of several processes one runs the tests of the workflow, which share a finished study."""
-    if item.get_closest_marker("workflow"):
-        item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Tiny networks on a busy machine: threads that wait for each other cost tenfold."""
