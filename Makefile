@@ -56,7 +56,7 @@ publish: $(READY) ## merge what is finished into reports/published/: make publis
 crate: $(READY) ## pack a finished study as an RO-Crate
 	$(BIN)/topograph crate config/$(STUDY).yaml --out reports/crates/$(STUDY)
 
-# Two processes: what starts Snakemake, and the rest. pytest ends with 5 where it has no test to run.
+# Two processes: what works on the finished smoke study, and the rest. 5: pytest had no test to run.
 pytest = $(BIN)/python -m pytest -m '$(1) and not long' $(ARGS)
 .PHONY: test test-long check
 test: $(READY) check ## run all checks and tests

@@ -12,7 +12,6 @@ import yaml
 
 from topograph.families.training import trained_state
 
-pytestmark = pytest.mark.workflow
 TINY = {
     "study": "tiny",
     "experiments": {

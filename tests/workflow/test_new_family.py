@@ -15,7 +15,6 @@ import xarray as xr
 
 from topograph.foundation.provenance import file_digest
 
-pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = ROOT / "tests" / "fixtures" / "outside"
 MADE = ("results", "reports", ".snakemake", ".venv")

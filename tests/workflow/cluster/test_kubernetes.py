@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.workflow
 STAND_IN = Path(__file__).with_name("stand_in_kubernetes.py")
 IMAGE = "example/topograph:0.1.0"
 # The store of these tests is a folder, which the storage plugin fills with rsync.
