@@ -5,7 +5,7 @@ from os.path import relpath
 from snakemake.exceptions import WorkflowError
 
 from topograph.config.load import parse_study
-from topograph.config.models import Landscape
+from topograph.config.models import Landscape, first_settings
 from topograph.config.runs import analyses, cells, entries, labels_of, members
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError
@@ -50,11 +50,8 @@ def analysis_of(wildcards):
     return ANALYSES[wildcards.run, wildcards.analysis].model_dump()
 
 
-def analysis_without(*keys):
-    """Return a function of wildcards: the analysis without the keys that only later rules read."""
-    return lambda wildcards: {
-        key: value for key, value in analysis_of(wildcards).items() if key not in keys
-    }
+def first_settings_of(wildcards):
+    return first_settings(ANALYSES[wildcards.run, wildcards.analysis])
 
 
 def scratch_of_training(wildcards):

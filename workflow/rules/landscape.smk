@@ -24,7 +24,7 @@ rule sample_part:
         runtime="4h",
     params:
         cell=cell_of,
-        analysis=analysis_without("connectivity"),
+        analysis=first_settings_of,
         scratch=scratch_of_analysis,
         device=DEVICE,
         shard=lambda wildcards: [int(wildcards.part), SHARDS],
@@ -53,7 +53,7 @@ rule sample_landscape:
         runtime="4h",
     params:
         cell=cell_of,
-        analysis=analysis_without("connectivity"),
+        analysis=first_settings_of,
         scratch=scratch_of_analysis,
         device=DEVICE,
         code=code_of_run("sample_landscape.py"),

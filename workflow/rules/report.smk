@@ -1,4 +1,4 @@
-"""The site.  IN: every figure, landscape and run  OUT: reports/<study>/*.html, report.pdf, profiles/*, papers/*"""
+"""The site.  IN: every figure, landscape and run  OUT: reports/<study>/**.html, report.pdf"""
 
 
 rule profile_page:

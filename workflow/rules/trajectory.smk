@@ -18,7 +18,7 @@ rule jump_retrain:
         runtime="8h",
     params:
         cell=cell_of,
-        analysis=analysis_without("knn", "neighbours", "mds_distance"),
+        analysis=first_settings_of,
         scratch=scratch_of_analysis,
         code=code_of_run("jump_retrain.py"),
     script:

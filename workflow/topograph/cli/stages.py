@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from topograph.config.load import load_study
-from topograph.config.models import JumpRetrain, Landscape
-from topograph.config.runs import Cell, analyses, cells, entries, labels_of, members
+from topograph.archive.asked import Asked
+from topograph.config.models import JumpRetrain, Landscape, first_settings
+from topograph.config.runs import Cell, entries, labels_of
 from topograph.data.sources import files_of
-from topograph.foundation.errors import unknown_name
+from topograph.foundation.errors import TopographError, unknown_name
 from topograph.foundation.provenance import Code, now, write_manifest
 from topograph.foundation.storage import read_dataset, read_table, require
 from topograph.foundation.threads import limit_threads
@@ -50,7 +50,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    study = Asked(options)
+    study = Selection(options)
     if options.command == "train":
         for cell in study.cells():
             _train(study, cell)
@@ -63,13 +63,13 @@ def _run(options: argparse.Namespace) -> None:
             stage(study, cell, name, analysis)
 
 
-class Asked:
-    """The study of a command, what of it was asked for, and where its files lie."""
+class Selection:
+    """What of a study a command is to work on, and where its files lie."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.study = load_study(options.study)
-        self.members = members(self.study, options.study)
+        self.asked = Asked.of(options.study)
+        self.study = self.asked.study
         self.results = f"results/{self.study.study}"
 
     def file(self, stage: str, cell: Cell, name: str) -> str:
@@ -79,19 +79,22 @@ class Asked:
     def cells(self) -> list[Cell]:
         """Return the cells named, or all."""
         experiments: dict[str, set[str]] = {}
-        for member in self.members:
+        for member in self.asked.members:
             experiments.setdefault(member.cell.run, {member.cell.run}).add(member.experiment)
         self._check_names("run or experiment", set().union(*experiments.values()))
         only = set(self.options.only)
-        known = cells(self.members)
-        return [cell for run, cell in known.items() if not only or only & experiments[run]]
+        known = self.asked.cells.items()
+        return [cell for run, cell in known if not only or only & experiments[run]]
 
     def analyses(self, kind: type) -> Iterator[tuple[Cell, str, Any]]:
         """Yield the analyses of a kind, of the cells named, with their names."""
-        found = analyses(self.study, self.members, self.options.study)
+        found = self.asked.analyses
         named = {name for (_, name), analysis in found.items() if isinstance(analysis, kind)}
         wanted = {self.options.analysis} if self.options.analysis else named
-        if not wanted <= named or not named:
+        if not named:
+            stage = self.options.command
+            raise TopographError(f"{self.options.study} has no analysis for the stage {stage!r}")
+        if not wanted <= named:
             raise unknown_name("analysis of this stage", self.options.analysis, named)
         for cell in self.cells():
             for name in sorted(wanted):
@@ -118,7 +121,7 @@ class Asked:
 
 @contextmanager
 def recorded(
-    study: Asked,
+    study: Selection,
     rule: str,
     outputs: Mapping[str, str],
     inputs: Mapping[str, str],
@@ -154,7 +157,7 @@ def recorded(
     )
 
 
-def _train(study: Asked, cell: Cell) -> None:
+def _train(study: Selection, cell: Cell) -> None:
     from topograph.families.training import family_of, train
 
     names = {
@@ -176,24 +179,24 @@ def _data(cell: Cell) -> dict[str, str]:
     return {path: path for path in files_of(data.target)} if data else {}
 
 
-def _weights(study: Asked, cell: Cell) -> dict[str, str]:
+def _weights(study: Selection, cell: Cell) -> dict[str, str]:
     return _data(cell) | {"weights": study.file("train", cell, "weights.safetensors")}
 
 
-def _landscape(study: Asked, cell: Cell, name: str) -> dict[str, str]:
+def _landscape(study: Selection, cell: Cell, name: str) -> dict[str, str]:
     return {
         "landscape": study.file("landscape", cell, f"{name}.nc"),
         "directions": study.file("landscape", cell, f"{name}.directions.safetensors"),
     }
 
 
-def _sample(study: Asked, cell: Cell, name: str, analysis: Landscape) -> None:
+def _sample(study: Selection, cell: Cell, name: str, analysis: Landscape) -> None:
     from topograph.landscape.analysis import write_landscapes
 
     outputs, inputs = _landscape(study, cell, name), _weights(study, cell)
     parameters: dict[str, Any] = {
         "cell": cell.to_dict(),
-        "analysis": analysis.model_dump(exclude={"connectivity"}),
+        "analysis": first_settings(analysis),
         "scratch": study.file("scratch", cell, f"analyses/{name}"),
         "device": study.options.device,
     }
@@ -210,7 +213,7 @@ def _sample(study: Asked, cell: Cell, name: str, analysis: Landscape) -> None:
         )
 
 
-def _topology(study: Asked, cell: Cell, name: str, analysis: Landscape) -> None:
+def _topology(study: Selection, cell: Cell, name: str, analysis: Landscape) -> None:
     from topograph.topology.analysis import TABLES, write_topology
 
     tables = {table: study.file("topology", cell, f"{name}.{table}.parquet") for table in TABLES}
@@ -225,14 +228,20 @@ def _topology(study: Asked, cell: Cell, name: str, analysis: Landscape) -> None:
 
 
 def _profile_page(
-    study: Asked, cell: Cell, name: str, analysis: Landscape, landscape: str, pairs: str, page: str
+    study: Selection,
+    cell: Cell,
+    name: str,
+    analysis: Landscape,
+    landscape: str,
+    pairs: str,
+    page: str,
 ) -> None:
     from topograph.report.profile_page import write_profile_page
 
     parameters: dict[str, Any] = {
         "study": study.study.study,
         "analysis": analysis.model_dump(),
-        "labels": labels_of(study.members, cell.run),
+        "labels": labels_of(study.asked.members, cell.run),
     }
     inputs = {"landscape": landscape, "pairs": pairs}
     with recorded(study, "profile_page", {"page": page}, inputs, parameters):
@@ -247,14 +256,14 @@ def _profile_page(
         )
 
 
-def _jump(study: Asked, cell: Cell, name: str, analysis: JumpRetrain) -> None:
+def _jump(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> None:
     from topograph.trajectory.jump_retrain import write_trajectories
 
     outputs = {"trajectory": study.file("trajectory", cell, f"{name}.nc")}
     inputs = _weights(study, cell)
     parameters: dict[str, Any] = {
         "cell": cell.to_dict(),
-        "analysis": analysis.model_dump(exclude={"knn", "neighbours", "mds_distance"}),
+        "analysis": first_settings(analysis),
         "scratch": study.file("scratch", cell, f"analyses/{name}"),
     }
     with recorded(study, "jump_retrain", outputs, inputs, parameters, modules=cell.modules):
@@ -267,7 +276,7 @@ def _jump(study: Asked, cell: Cell, name: str, analysis: JumpRetrain) -> None:
         )
 
 
-def _embed(study: Asked, cell: Cell, name: str, analysis: JumpRetrain) -> None:
+def _embed(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> None:
     from topograph.trajectory.analysis import write_homology, write_map
 
     inputs = {"trajectory": study.file("trajectory", cell, f"{name}.nc")}
@@ -288,7 +297,7 @@ def _embed(study: Asked, cell: Cell, name: str, analysis: JumpRetrain) -> None:
         write_homology(inputs["potential"], cell.run, analysis.neighbours, tables)
 
 
-def _figure(study: Asked, figure: str) -> None:
+def _figure(study: Selection, figure: str) -> None:
     from topograph.report.figures import make_figure
 
     asked = study.study.figures[figure]
@@ -300,7 +309,9 @@ def _figure(study: Asked, figure: str) -> None:
         "pdf": f"{stem}.pdf",
         "values": f"{stem}.values.json",
     }
-    shown = [entry for entry in entries(study.members) if entry["experiment"] == asked.experiment]
+    shown = [
+        entry for entry in entries(study.asked.members) if entry["experiment"] == asked.experiment
+    ]
     parameters: dict[str, Any] = {
         "study": study.study.study,
         "config": study.options.study,
@@ -319,7 +330,7 @@ def _figure(study: Asked, figure: str) -> None:
         )
 
 
-ANALYSES: dict[str, tuple[type, Callable[[Asked, Cell, str, Any], None]]] = {
+ANALYSES: dict[str, tuple[type, Callable[[Selection, Cell, str, Any], None]]] = {
     "sample": (Landscape, _sample),
     "topology": (Landscape, _topology),
     "jump": (JumpRetrain, _jump),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from topograph.archive.asked import Asked
 from topograph.cli.new_family import KINDS, family_text, write_new
-from topograph.config.load import load_study
-from topograph.config.models import Analysis, Study
-from topograph.config.runs import Cell, analyses, cells, members
 from topograph.config.schema import schema_text
 
 
@@ -33,48 +31,44 @@ def add_commands(commands: Any) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    study = load_study(options.study)
-    listed = members(study, options.study)
-    known, asked = cells(listed), analyses(study, listed, options.study)
-    for member in listed:
+    asked = Asked.of(options.study)
+    for member in asked.members:
         seeds = ", ".join(str(seed) for seed in member.cell.seeds)
         print(f"{member.experiment}: {member.label} -> {member.cell.run}, seeds {seeds}")
-    counted = jobs(study, known, asked.values())
+    counted = jobs(asked)
     some = ", ".join(f"{count} {stage}" for stage, count in counted.items() if count)
     print(f"\njobs: {some}; {sum(counted.values())} in all")
     if not options.quick:
-        _print_cost(known, asked, counted)
+        _print_cost(asked, counted)
 
 
-def jobs(study: Study, cells: Mapping[str, Cell], analyses: Iterable[Analysis]) -> dict[str, int]:
+def jobs(asked: Asked) -> dict[str, int]:
     """Return how many jobs of each stage a study has when nothing is done yet."""
-    kinds = Counter(analysis.kind for analysis in analyses)
+    kinds = Counter(analysis.kind for analysis in asked.analyses.values())
     landscapes, jumps = kinds["landscape"], kinds["jump-retrain"]
     return {
-        "train": len(cells),
+        "train": len(asked.cells),
         **dict.fromkeys(("landscape", "topology", "profile page"), landscapes),
         **dict.fromkeys(("jump-retrain", "embedding", "homology"), jumps),
-        "figure": len(study.figures),
+        "figure": len(asked.study.figures),
         "site": 2,
     }
 
 
-def _print_cost(
-    known: Mapping[str, Cell],
-    asked: Mapping[tuple[str, str], Analysis],
-    counted: Mapping[str, int],
-) -> None:
+def _print_cost(asked: Asked, counted: Mapping[str, int]) -> None:
     # Imported here: torch takes seconds to load.
     from topograph.cli.cost import estimate
 
-    found = estimate(known, asked, counted)
+    found = estimate(asked.cells, asked.analyses, counted)
     print("\nan estimate, from a few steps and points timed here on one core, in core-hours:")
     for stage, seconds in found.seconds.items():
         if seconds:
             print(f"  {seconds / 3600:10.3g}  {stage}")
     print(f"  {sum(found.seconds.values()) / 3600:10.3g}  in all")
     for file, runs in found.missing.items():
-        print(f"without {len(runs)} of {len(known)} cells, whose data are missing: make {file}")
+        print(
+            f"without {len(runs)} of {len(asked.cells)} cells, whose data are missing: make {file}"
+        )
 
 
 def _new_family(options: argparse.Namespace) -> None:

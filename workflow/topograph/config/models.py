@@ -221,6 +221,17 @@ class JumpRetrain(Strict):
 
 Analysis = Annotated[Landscape | JumpRetrain, Field(discriminator="kind")]
 
+# Keys that the job which begins an analysis does not read: another value samples nothing anew.
+READ_LATER = {
+    "landscape": {"connectivity"},
+    "jump-retrain": {"knn", "neighbours", "mds_distance"},
+}
+
+
+def first_settings(analysis: Analysis) -> dict[str, Any]:
+    """Return what the job that begins an analysis reads of it, as builtins."""
+    return analysis.model_dump(exclude=READ_LATER[analysis.kind])
+
 
 class Plan(Strict):
     """What an experiment does with its training block: seeds, grid, variants, analyses.
