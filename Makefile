@@ -57,13 +57,17 @@ crate: $(READY) ## pack a finished study as an RO-Crate
 	$(BIN)/topograph crate config/$(STUDY).yaml --out reports/crates/$(STUDY)
 
 # Two processes: what works on the finished smoke study, and the rest. 5: pytest had no test to run.
-pytest = $(BIN)/python -m pytest -m '$(1) and not long' $(ARGS)
-.PHONY: test test-long check
+pytest = $(BIN)/python -m pytest -m '$(1) and not long' $(ARGS) || test $$? -eq 5
+.PHONY: test test-workflow test-library test-long check
 test: $(READY) check ## run all checks and tests
-	@log=$$(mktemp); status=0; \
-	$(call pytest,not workflow) > $$log 2>&1 & library=$$!; \
-	$(call pytest,workflow) || test $$? -eq 5 || status=1; \
-	wait $$library || test $$? -eq 5 || status=1; \
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-workflow test-library
+
+test-workflow: $(READY) ## only the tests of the smoke study
+	@$(call pytest,workflow)
+
+# Shown when it is done, so that the lines of two processes do not mix.
+test-library: $(READY) ## only the tests of the library
+	@log=$$(mktemp); ($(call pytest,not workflow)) > $$log 2>&1; status=$$?; \
 	cat $$log; rm $$log; exit $$status
 
 test-long: $(READY) ## run the tests on a real Slurm and what else takes long

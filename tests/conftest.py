@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,13 @@ CAPTION = (
 def one_thread() -> None:
     """Tiny networks on a busy machine: threads that wait for each other cost tenfold."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_make_around() -> None:
+    """Make hands its own options and variables on; a make that a test starts shall have none."""
+    for name in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS", "PROFILE"):
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

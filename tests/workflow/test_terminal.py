@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -92,6 +93,8 @@ class Toy:
         process, terminal = pty.fork()
         if process == 0:
             os.chdir(self.path)
+            # Ignored where pytest runs in the background, and Python keeps what it inherits.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execvpe(sys.executable, self.command(), self.environment(**variables))
         shown, pressed, deadline = b"", not interrupt_on, time.monotonic() + 120
         while time.monotonic() < deadline:
