@@ -38,8 +38,9 @@ report: "workflow/report/study.rst"
 
 
 rule all:
-    """The report site of the study, and every analysis that its file asks for."""
+    """The site, all that it is made of, and every analysis that the study asks for."""
     default_target: True
     input:
-        f"{REPORTS}/index.html",
+        rules.site.output,
+        rules.site.input,
         all_analyses(),

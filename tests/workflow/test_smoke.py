@@ -90,6 +90,15 @@ def test_a_deleted_output_is_remade_with_what_depends_on_it(smoke):
     assert lost.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["figures/tlp-fig3.svg", "figures/jr-fig3a.html", "report.pdf"])
+def test_a_deleted_page_is_due_though_the_site_is_there(smoke, name):
+    lost = smoke.path / "reports/smoke" / name
+    kept = lost.rename(lost.with_suffix(".kept"))
+    jobs = smoke.jobs(smoke.make("why").stdout)
+    kept.rename(lost)
+    assert jobs == ({"site": 1} if name == "report.pdf" else {"figure": 1, "site": 1})
+
+
 def test_a_truncated_weights_file_is_named_and_costs_nothing_else(smoke):
     weights = one(smoke.path, "results/smoke/train/digits-*/weights.safetensors")
     run = weights.parent.name
