@@ -74,6 +74,38 @@ def test_export_writes_a_landscape_for_paraview_and_prints_the_files(tmp_path, c
     assert all(path.is_file() for path in files)
 
 
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    axes = {"alpha_1": [0.0, 1.0], "alpha_2": [0.0, 0.5]}
+    loss = ("seed", *axes), np.arange(4.0).reshape(1, 2, 2)
+    landscape = tmp_path / "random-2d.nc"
+    write_dataset(landscape, xr.Dataset({"loss": loss}, coords={"seed": [0], **axes}))
+    assert main(["export", str(landscape), "--vtk", str(landscape / "out")]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        f"{landscape} cannot be read or written: File exists; correct the path, or what is there\n"
+    )
+
+
+def test_an_error_of_the_system_without_a_file_is_one_line(capsys, monkeypatch):
+    def fail(_):
+        raise OSError("no such device")
+
+    monkeypatch.setattr("topograph.cli.studies._schema", fail)
+    assert main(["schema"]) == 1
+    assert capsys.readouterr().err == "no such device\n"
+
+
+def test_control_c_ends_with_130_and_one_line(capsys, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("topograph.cli.studies._check", interrupt)
+    assert main(["check", "config/smoke.yaml"]) == 130
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "interrupted\n")
+
+
 def test_export_of_a_missing_landscape_is_one_line(tmp_path, capsys):
     missing = tmp_path / "none.nc"
     assert main(["export", str(missing), "--vtk", str(tmp_path / "out")]) == 1

@@ -11,7 +11,10 @@ import os
 import shlex
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
+
+from topograph.foundation.errors import nearest
 
 LOCK = Path(".snakemake/topograph.lock")
 # What Snakemake writes of its own while it runs.
@@ -21,11 +24,25 @@ BYTES_NEEDED = 1_000_000
 def main(command: list[str]) -> None:
     """Print a command and become it; exit 1, with one message, where it could not run."""
     print(shlex.join(command), flush=True)
+    check_study(command)
     if not {"-n", "--dry-run"} & set(command):
         check_folders(command)
         hold_lock()
         command = [*command, "--nolock"]
     os.execv(command[0], command)
+
+
+def check_study(command: list[str]) -> None:
+    """Exit where the study that is named has no file."""
+    for option, word in pairwise(command):
+        file = Path(word)
+        if option == "--configfile" and not file.is_file():
+            known = sorted(path.stem for path in file.parent.glob("*.yaml"))
+            sys.exit(
+                f"no study {file.stem!r}: {file} does not exist{nearest(file.stem, known)}; "
+                f"allowed: {', '.join(known) or 'none'}, as STUDY=... or as the folder after "
+                "results/ or reports/; nothing was started"
+            )
 
 
 def check_folders(command: list[str]) -> None:

@@ -16,7 +16,7 @@ import xarray as xr
 from topograph.archive.asked import Asked
 from topograph.config.runs import Cell
 from topograph.foundation import provenance
-from topograph.foundation.provenance import Code, manifest_path, write_manifest
+from topograph.foundation.provenance import Code, Start, manifest_path, write_manifest
 from topograph.foundation.storage import read_json, write_dataset, write_json, write_table
 
 STUDY = """
@@ -89,16 +89,13 @@ class Finished:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(f"{rule} {path}")
         cell = parameters.get("cell")
+        modules = tuple(Cell.from_dict(cell).modules) if cell else ()
         write_manifest(
             listed,
             rule=rule,
             inputs=inputs,
             parameters=parameters,
-            code=Code(
-                tuple(Cell.from_dict(cell).modules) if cell else (),
-                (f"workflow/scripts/{rule}.py",),
-            ),
-            started="2025-01-01T00:00:00+00:00",
+            start=Start.now(Code(modules, (f"workflow/scripts/{rule}.py",))),
             command=f"make {listed[0]}",
             device="cpu",
             data=data,

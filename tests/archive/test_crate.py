@@ -103,15 +103,17 @@ def test_a_crate_holds_every_file_that_it_names_with_its_sum(finished):
 
 
 def test_every_job_is_an_action_with_inputs_outputs_and_times(finished):
+    started = "2025-01-01T00:00:00+00:00"
+    landscape = str(finished.file("landscape", "hessian-3d.nc"))
+    finished.edit_manifest(Path(landscape), lambda m: m.update(started=started))
     found = entities(write_crate(finished.study, "crate"))
     actions = {name: one for name, one in found.items() if one["@type"] == "CreateAction"}
     assert len(actions) == 15 + 1
-    landscape = str(finished.file("landscape", "hessian-3d.nc"))
     action = actions[f"#{landscape.removesuffix('.nc')}.manifest.json"]
     assert action["instrument"] == {"@id": "workflow/scripts/sample_landscape.py"}
     assert action["object"] == {"@id": str(finished.file("train", "weights.safetensors"))}
     assert action["result"] == {"@id": landscape}
-    assert action["startTime"] == "2025-01-01T00:00:00+00:00" < action["endTime"]
+    assert action["startTime"] == started < action["endTime"]
     digits = next(a for name, a in actions.items() if name.startswith("#results/tiny/train/digits"))
     assert found[digits["object"]["@id"]]["value"] == "d161" * 16
     run = actions["#run"]
@@ -135,6 +137,38 @@ def test_a_crate_may_be_a_zip_and_replaces_only_a_crate(finished):
     with pytest.raises(TopographError, match="config exists and is no crate, so it was left"):
         write_crate(finished.study, "config")
     assert finished.study.is_file()
+
+
+@pytest.mark.parametrize("name", ["backup.zip", "notes.zip", "cut.zip", "crate"])
+def test_what_is_no_crate_is_left_whatever_its_name(finished, name):
+    target = Path(name)
+    if name == "backup.zip":
+        target.mkdir()
+        (target / "thesis.txt").write_text("years of work")
+    elif name == "cut.zip":
+        target.write_bytes(b"PK\x03\x04 cut off")
+    else:
+        # A folder does not replace a file, even one that is a packed crate.
+        content = METADATA if name == "crate" else f"inside/{METADATA}"
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr(content, "{}")
+    before = {path: path.read_bytes() for path in (target, *target.rglob("*")) if path.is_file()}
+    with pytest.raises(TopographError, match=f"{name} exists and is no crate, so it was left"):
+        write_crate(finished.study, name)
+    assert before and {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("earlier", ["crate", "crate.zip"])
+def test_a_zip_replaces_a_crate_that_is_a_folder_or_a_zip(finished, earlier):
+    write_crate(finished.study, earlier)
+    if earlier == "crate":
+        Path(earlier).rename("crate.zip")
+    else:
+        with zipfile.ZipFile(earlier, "a") as archive:
+            archive.writestr("stray.txt", "of an earlier crate")
+    write_crate(finished.study, "crate.zip")
+    with zipfile.ZipFile("crate.zip") as archive:
+        assert METADATA in archive.namelist() and "stray.txt" not in archive.namelist()
 
 
 def test_a_missing_result_is_one_message_that_says_what_to_make(finished):

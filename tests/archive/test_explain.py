@@ -88,10 +88,11 @@ def test_the_manifest_itself_and_a_file_that_is_gone_can_be_asked_for(finished):
     weights = finished.file("train", "weights.safetensors")
     text = explain(manifest_path(weights))
     assert text.startswith(f"{weights}  {file_digest(weights)[:16]}\n  job 1: train, ")
+    assert text.endswith(f"remake it: rm {weights} && make {weights}")
     metrics.unlink()
     text = explain(metrics)
     assert text.splitlines()[0].endswith("  GONE")
-    assert text.endswith(f"remake it: make {weights}")
+    assert text.endswith(f"remake it: make {metrics}")
 
 
 def test_a_copy_beside_a_copy_of_its_manifest_is_compared_with_the_original(finished):

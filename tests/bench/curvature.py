@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from pyhessian import hessian
-from timing import alternate, line, publish, ratio
+from timing import alternate, begin, line, publish, ratio
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import topograph as tg
-from topograph.foundation.provenance import now
 from topograph.landscape.hessian import HessianProduct
 from topograph.models.resnet import ResNet
 
@@ -147,7 +146,7 @@ def trace(fitted: Fitted, device: str, repeats: int) -> Row:
 
 def run(device: str, names: list[str], repeats: int) -> None:
     """Print and write both tables, one line a model and setting of PyHessian."""
-    started = now()
+    start = begin(__file__)
     pairs: list[Row] = []
     traces: list[Row] = []
     for name, make in {"mlp": mlp, "resnet8": resnet}.items():
@@ -158,5 +157,5 @@ def run(device: str, names: list[str], repeats: int) -> None:
             line(pairs[-1])
         traces.append({"objective": name, **trace(fitted, device, min(repeats, 3))})
         line(traces[-1])
-    publish(__file__, "top-five", pairs, device, started)
-    publish(__file__, "trace", traces, device, started)
+    publish("top-five", pairs, device, start)
+    publish("trace", traces, device, start)

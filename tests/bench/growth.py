@@ -11,10 +11,9 @@ from pathlib import Path
 
 import torch
 from subjects import pinn
-from timing import THREADS, alternate, line, publish, quiet
+from timing import THREADS, alternate, begin, line, publish, quiet
 
 import topograph as tg
-from topograph.foundation.provenance import now
 
 SIDES = (11, 21, 41)
 EQUAL = {2: 64, 3: 16, 4: 8}
@@ -22,7 +21,7 @@ EQUAL = {2: 64, 3: 16, 4: 8}
 
 def run(device: str, names: list[str], repeats: int) -> None:
     """Print and write time against points, dimension and, in fresh processes, peak memory."""
-    started = now()
+    start = begin(__file__)
     subject = pinn()
 
     def sample(dimensions: int, points: int) -> None:
@@ -41,7 +40,7 @@ def run(device: str, names: list[str], repeats: int) -> None:
     for row in rows:
         row["microseconds_per_point"] = 1e6 * float(row["seconds"]) / int(row["points"])
         line(row)
-    publish(__file__, "growth", rows, device, started)
+    publish("growth", rows, device, start)
 
 
 def _alone(side: int, device: str) -> dict[str, float]:

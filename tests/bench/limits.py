@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from subjects import SUBJECTS, Subject
-from timing import alternate, line, publish, ratio
+from timing import alternate, begin, line, publish, ratio
 from torch.nn import functional as F
 
 import topograph as tg
-from topograph.foundation.provenance import now
 
 
 def peak(subject: Subject, device: str) -> tuple[object, float]:
@@ -77,9 +76,9 @@ REST = {
 
 def run(device: str, names: list[str], repeats: int) -> None:
     """Print and write one line an objective."""
-    started = now()
+    start = begin(__file__)
     rows = []
     for name in names:
         rows.append(measure(SUBJECTS[name](), device, min(repeats, 3)))
         line(rows[-1])
-    publish(__file__, "limits", rows, device, started)
+    publish("limits", rows, device, start)

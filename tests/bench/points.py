@@ -7,10 +7,9 @@ import statistics
 from limits import peak
 from rival_loops import landscaper, plane
 from subjects import SUBJECTS, Subject, bare
-from timing import alternate, line, publish, ratio
+from timing import alternate, begin, line, publish, ratio
 
 import topograph as tg
-from topograph.foundation.provenance import now
 
 FORWARDS = {"pinn": 200, "mlp": 100, "unet": 10, "resnet20": 10}
 
@@ -78,9 +77,9 @@ def measure(subject: Subject, device: str, repeats: int) -> dict[str, object]:
 
 def run(device: str, names: list[str], repeats: int) -> None:
     """Print and write one line an objective."""
-    started = now()
+    start = begin(__file__)
     rows = []
     for name in names:
         rows.append(measure(SUBJECTS[name](), device, repeats))
         line(rows[-1])
-    publish(__file__, "points", rows, device, started)
+    publish("points", rows, device, start)

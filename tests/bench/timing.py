@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from topograph.foundation.provenance import Code, write_manifest
+from topograph.foundation.provenance import Code, Start, write_manifest
 from topograph.foundation.storage import atomic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,9 +56,12 @@ def ratio(above: list[float], below: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
-def publish(
-    script: str, name: str, rows: list[dict[str, object]], device: str, started: str
-) -> None:
+def begin(script: str) -> Start:
+    """Return the start of a script of this folder."""
+    return Start.now(Code(scripts=(f"tests/bench/{Path(script).name}",)))
+
+
+def publish(name: str, rows: list[dict[str, object]], device: str, start: Start) -> None:
     """Write a script's table and its manifest under reports/published/, numbers to four digits."""
     folder = Path("reports/published") / ("gpu" if device == "cuda" else "bench")
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -72,10 +75,9 @@ def publish(
         rule="bench",
         inputs=[Path("envs/peers.txt")],
         parameters={"threads": THREADS, "table": name, "cores": os.cpu_count()},
-        code=Code(scripts=(f"tests/bench/{Path(script).name}",)),
+        start=start,
         command="make gpu" if device == "cuda" else "make bench",
         device=torch.cuda.get_device_name() if device == "cuda" else device,
-        started=started,
     )
 
 

@@ -18,10 +18,9 @@ from fields import FIELDS
 from landscaper import LossLandscape
 from landscaper.topology_profile import generate_profile
 from matplotlib.figure import Figure
-from timing import alternate, line, publish, ratio
+from timing import alternate, begin, line, publish, ratio
 
 import topograph as tg
-from topograph.foundation.provenance import now
 from topograph.foundation.storage import atomic
 from topograph.plotting.style import figure_style
 
@@ -37,17 +36,17 @@ def run(device: str, names: list[str], repeats: int) -> None:
     if device != "cpu":
         print("trees are made on the CPU: nothing was run")
         return
-    started = now()
+    start = begin(__file__)
     rows = []
     for row in comparisons(repeats):
         rows.append(row)
         line(row)
-    publish(__file__, "trees", rows, device, started)
+    publish("trees", rows, device, start)
     grown = []
     for name, side in itertools.product(FIELDS, SIDES):
         grown.append(growth(name, side, repeats))
         line(grown[-1])
-    publish(__file__, "tree-growth", grown, device, started)
+    publish("tree-growth", grown, device, start)
     picture(grown, Path("reports/published/bench/tree-growth.svg"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from topograph.archive.asked import Asked
 from topograph.cli.main import main
-from topograph.foundation.provenance import Code, write_manifest
+from topograph.foundation.provenance import Code, Start, write_manifest
 from topograph.foundation.storage import write_table
 
 STUDY = """
@@ -42,8 +42,7 @@ def metrics(tmp_path, monkeypatch) -> Path:
         rule="train",
         inputs=[],
         parameters={"cell": cell.to_dict()},
-        code=Code(tuple(cell.modules), ("workflow/scripts/train.py",)),
-        started="2025-01-01T00:00:00+00:00",
+        start=Start.now(Code(tuple(cell.modules), ("workflow/scripts/train.py",))),
         command=f"make {weights}",
         device="cpu",
     )
@@ -56,9 +55,7 @@ def test_explain_prints_the_history(metrics, capsys):
     assert shown.err == ""
     assert shown.out.startswith(f"{metrics}  ")
     assert "\n  job 1: train, " in shown.out
-    assert shown.out.endswith(
-        f"\nremake it: rm {metrics} && make {metrics.parent}/weights.safetensors\n"
-    )
+    assert shown.out.endswith(f"\nremake it: rm {metrics} && make {metrics}\n")
 
 
 def test_publish_prints_rows_and_what_is_missing(metrics, capsys):

@@ -132,3 +132,48 @@ def test_a_name_that_no_study_may_have_is_refused(
 ) -> None:
     assert main(["new-family", name]) == 1
     assert "allowed: up to 51 small letters" in capsys.readouterr().err
+
+
+def test_a_new_study_is_named_like_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.yaml"
+    said(capsys, "new-family", "my-x", "--out", path)
+    study = load_study(path)
+    assert study.study == "other"
+    assert list(study.experiments) == ["my-x"]
+    assert "make study STUDY=other " in path.read_text()
+    assert "jobs: 1 train, 2 landscape" in said(capsys, "check", "--quick", path)
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("other.yml", "--out: received 'other.yml'; allowed: a file like config/my-family.yaml"),
+        ("folder", "--out: received 'folder'; allowed: a file like config/my-family.yaml"),
+        ("My File.yaml", "file: received 'My File'; allowed: up to 51 small letters"),
+        ("scratch.yaml", "'scratch' names no study: reserved, "),
+        ("folder.yaml", "folder.yaml exists and is kept as it is"),
+        ("file/mine.yaml", "file cannot be read or written: File exists; correct the path"),
+    ],
+)
+def test_a_file_that_no_study_can_be_written_to_is_refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    out: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.yaml").mkdir()
+    Path("file").touch()
+    assert main(["new-family", "mine", "--out", out]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith(message)
+    assert shown.err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder.yaml"]
+
+
+def test_a_reserved_name_is_no_new_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new-family", "published"]) == 1
+    assert capsys.readouterr().err.startswith("'published' names no study: reserved, ")

@@ -120,3 +120,40 @@ def test_no_module_of_a_target_is_imported_while_a_study_is_read(tmp_path, monke
 def test_an_entity_that_refers_to_itself_is_refused(tmp_path):
     message = refused(tmp_path, "study: s\nexperiments: &a {e: *a}\n")
     assert message.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        (b"x = 1\nclass Net(\n", 2, "'(' was never closed"),
+        (b"x = 1\n\ny = '\xff'\n", 3, "can't decode byte 0xff"),
+        (b"def f(a):\n    global a\n", 2, "name 'a' is parameter and global"),
+    ],
+)
+@pytest.mark.parametrize("imported", [False, True])
+def test_a_module_that_is_no_python_is_named_with_its_line(
+    tmp_path, monkeypatch, content, line, reason, imported
+):
+    # Python remembers what lies in a folder: each case has modules of its own.
+    name = f"broken_{line}_{imported}_{len(content)}"
+    broken = tmp_path / f"{name}.py"
+    broken.write_bytes(content)
+    (tmp_path / f"{name}_user.py").write_text(f"from {name} import Net\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    study = yaml.safe_load(yaml.safe_dump(STUDY))
+    target = f"{name}_user:Net" if imported else f"{name}:Net"
+    study["experiments"]["e"]["model"] = {"target": target}
+    message = refused(tmp_path, yaml.safe_dump(study))
+    assert f"experiments.e.model.target: {broken}, line {line}: no valid Python: " in message
+    assert reason in message
+    assert message.count("\n") == 0
+
+
+def test_a_module_in_another_encoding_is_read_as_python_reads_it(tmp_path, monkeypatch):
+    text = "# -*- coding: latin-1 -*-\nNAME = 'é'\nclass Net: ...\n"
+    (tmp_path / "latin_one.py").write_bytes(text.encode("latin-1"))
+    monkeypatch.syspath_prepend(tmp_path)
+    study = yaml.safe_load(yaml.safe_dump(STUDY))
+    study["experiments"]["e"]["model"] = {"target": "latin_one:Nat"}
+    message = refused(tmp_path, yaml.safe_dump(study))
+    assert "latin_one defines no 'Nat' (did you mean 'Net'?)" in message

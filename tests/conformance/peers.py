@@ -16,7 +16,7 @@ from ours import Topograph
 from package import NotOffered, Package
 from rivals import RIVALS
 
-from topograph.foundation.provenance import Code, now, write_manifest
+from topograph.foundation.provenance import Code, Start, write_manifest
 from topograph.foundation.storage import atomic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ def main() -> None:
     """Write table.csv (verdicts) and measured.csv (what was found and expected)."""
     os.chdir(ROOT)
     warnings.simplefilter("ignore")
-    started = now()
+    start = Start.now(Code(scripts=("tests/conformance/peers.py", "tests/conformance/ours.py")))
     packages: list[Package] = [Topograph(), *RIVALS]
     table, measured = [], []
     for case in CASES:
@@ -76,10 +76,9 @@ def main() -> None:
         rule="conformance",
         inputs=[Path("envs/peers.txt")],
         parameters={"cases": len(CASES), "packages": [p.name for p in packages]},
-        code=Code(scripts=("tests/conformance/peers.py", "tests/conformance/ours.py")),
+        start=start,
         command="make conformance",
         device="cpu",
-        started=started,
     )
 
 

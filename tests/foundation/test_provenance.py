@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topograph.foundation import provenance
+from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import (
     Code,
+    Start,
     code_digest,
     digest,
     manifest_path,
@@ -167,6 +169,53 @@ def test_a_module_of_the_user_counts_by_its_file(package, tmp_path, monkeypatch)
         code_digest("own.none")
 
 
+def test_a_package_of_the_user_is_followed_through_its_own_imports(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/__init__.py").write_text("from mine.nets import Net\n")
+    (tmp_path / "mine/nets.py").write_text("from .blocks import Block\nclass Net(Block): ...\n")
+    (tmp_path / "mine/blocks.py").write_text("import torch\nclass Block: width = 8\n")
+    (tmp_path / "mine/aside.py").write_text("WIDTH = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_digest("mine")
+    edit(tmp_path / "mine/aside.py", "1", "2")
+    assert code_digest("mine") == before
+    edit(tmp_path / "mine/blocks.py", "8", "16")
+    assert code_digest("mine") != before
+
+
+def test_of_an_installed_package_one_file_is_read(read):
+    code_digest("torch.nn")
+    assert read == ["__init__.py"]
+
+
+def test_a_module_that_is_no_python_is_named_with_the_line(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("WIDTH = 8\nclass Net(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TopographError, match=r"broken\.py, line 2: no valid Python"):
+        code_digest("broken")
+
+
+def test_an_edit_while_a_job_runs_is_not_what_made_its_output(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text("WIDTH = 8\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    start = Start.now(Code(("own",)))
+    (tmp_path / "own.py").write_text("WIDTH = 16\n")
+    (tmp_path / "a.txt").write_text("a")
+    told = json.loads(
+        write_manifest(
+            [tmp_path / "a.txt"],
+            rule="train",
+            inputs=[],
+            parameters={},
+            start=start,
+            command="make a.txt",
+            device="cpu",
+        ).read_text()
+    )
+    assert told["code"]["digest"] == start.digest != Code(("own",)).digest()
+    assert told["started"] == start.time <= told["ended"]
+
+
 @pytest.fixture
 def read(monkeypatch):
     """The names of the files that a digest parses, filled while the test runs."""
@@ -255,9 +304,8 @@ def test_a_manifest_lists_files_with_digests_that_hold(tmp_path):
         rule="train",
         inputs=inputs,
         parameters={"seeds": [0, 1], "loss": float("nan")},
-        code=Code(("topograph.models.mlp",), ("workflow/scripts/train.py",)),
+        start=Start.now(Code(("topograph.models.mlp",), ("workflow/scripts/train.py",))),
         data={"digits": "abc"},
-        started="2025-01-01T00:00:00+00:00",
         command="make x",
         device="cpu",
     )
@@ -273,7 +321,7 @@ def test_a_manifest_lists_files_with_digests_that_hold(tmp_path):
         "modules": ["topograph.models.mlp"],
         "scripts": ["workflow/scripts/train.py"],
     }
-    assert manifest["started"] < manifest["ended"]
+    assert manifest["started"] <= manifest["ended"]
     assert manifest["versions"]["torch"].split(".")[0].isdigit()
     assert manifest["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
     assert {"commit", "lock", "machine"} <= manifest.keys()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from topograph.archive.asked import Asked
 from topograph.families.training import trained_state
 
 TINY = {
@@ -76,6 +77,27 @@ def test_config_mistakes_stop_before_any_job(checkout, changes, expected):
     assert "Traceback" not in done.stdout
     assert "to run" not in done.stdout
     assert not (checkout.path / "results").joinpath("tiny").exists()
+
+
+def test_parts_that_are_no_number_are_one_message(checkout):
+    done = checkout.make("smoke", "ARGS=--dry-run --config shards=abc")
+    assert done.returncode != 0
+    assert "--config shards: received 'abc'; allowed: a whole number from 1 on" in done.stdout
+    assert "ValueError" not in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_an_analysis_that_a_run_does_not_have_is_named_with_those_it_has(checkout):
+    members = Asked.of(checkout.path / "config/smoke.yaml").members
+    run = next(member.cell.run for member in members if member.experiment == "brain")
+    done = checkout.make(f"results/smoke/landscape/{run}/hessian-3d.nc")
+    assert done.returncode != 0
+    assert (
+        f"run {run} has no analysis 'hessian-3d' (did you mean 'hessian-2d'?); allowed: "
+        "hessian-2d, by config/smoke.yaml"
+    ) in done.stdout, done.stdout
+    assert "KeyError" not in done.stdout
+    assert not (checkout.path / "results/smoke").exists()
 
 
 def test_a_diverging_learning_rate_is_a_result(checkout):

@@ -74,6 +74,20 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     assert "nothing was started" in output
 
 
+@pytest.mark.parametrize("flags", [[], ["-n"]])
+def test_a_study_without_a_file_is_refused_with_those_there_are(tmp_path, flags):
+    (tmp_path / "config").mkdir()
+    for name in ("smoke", "paper"):
+        (tmp_path / "config" / f"{name}.yaml").touch()
+    process = launch(tmp_path, "/bin/echo", "--configfile", "config/smok.yaml", *flags)
+    output = process.communicate(timeout=30)[0].splitlines()
+    assert process.returncode == 1
+    assert output[1:] == [
+        "no study 'smok': config/smok.yaml does not exist (did you mean 'smoke'?); allowed: paper, "
+        "smoke, as STUDY=... or as the folder after results/ or reports/; nothing was started"
+    ]
+
+
 def test_jobs_end_with_the_snakemake_that_started_them(tmp_path):
     """A process whose command is named snakemake starts a job and is killed."""
     scripts = LAUNCH.parent / "scripts"

@@ -21,9 +21,9 @@ def finished(smoke, tmp_path):
     return smoke._replace(path=target, variables={"PYTHONPATH": str(target / "workflow")})
 
 
-def due(finished) -> dict[str, int]:
+def due(finished, *variables: str) -> dict[str, int]:
     """Return the jobs that would run, by rule."""
-    done = finished.make("smoke", "ARGS=--dry-run")
+    done = finished.make("smoke", "ARGS=--dry-run", *variables)
     assert done.returncode == 0, done.stdout[-3000:]
     jobs = finished.jobs(done.stdout)
     jobs.pop("all", None)
@@ -61,6 +61,16 @@ def test_a_touched_or_cloned_tree_makes_nothing_due(finished):
             if path.is_file():
                 path.touch()
     (finished.path / "Snakefile").touch()
+    assert due(finished) == {}
+
+
+def test_another_device_makes_nothing_due(finished):
+    assert due(finished, "PROFILE=gpu") == {}
+
+
+def test_touched_results_make_nothing_due(finished):
+    for path in (finished.path / "results").rglob("*.safetensors"):
+        path.touch()
     assert due(finished) == {}
 
 

@@ -8,16 +8,28 @@ from topograph.config.load import parse_study
 from topograph.config.models import Landscape, first_settings
 from topograph.config.runs import analyses, cells, entries, labels_of, members
 from topograph.data.sources import files_of
-from topograph.foundation.errors import TopographError
+from topograph.foundation.errors import TopographError, nearest
 from topograph.foundation.provenance import code_digest
 
+
+def shards_of(received):
+    if not str(received).isdecimal() or int(received) < 1:
+        raise WorkflowError(
+            f"--config shards: received {received!r}; allowed: a whole number from 1 on, the jobs "
+            "in which each landscape is sampled; correct it or leave it out"
+        )
+    return int(received)
+
+
 # Where landscapes are sampled; a property of the run, not of the study: --config device=cuda.
-DEVICE = str(config.pop("device", "cpu"))
+DEVICE = str(config.get("device", "cpu"))
 # In how many jobs each landscape is sampled, for clusters: --config shards=8.
-SHARDS = int(config.pop("shards", 1))
+SHARDS = shards_of(config.get("shards", 1))
 SOURCE = ", ".join(relpath(path) for path in workflow.configfiles) or "config"
 try:
-    STUDY = parse_study(config, SOURCE)
+    STUDY = parse_study(
+        {key: config[key] for key in config if key not in ("device", "shards")}, SOURCE
+    )
     MEMBERS = members(STUDY, SOURCE)
     CELLS = cells(MEMBERS)
     RUNS = entries(MEMBERS)
@@ -46,12 +58,23 @@ def cell_of(wildcards):
     return CELLS[wildcards.run].to_dict()
 
 
+def analysis_asked(run, name):
+    """Return an analysis of a run; a target may name one that only other runs have."""
+    if (run, name) not in ANALYSES:
+        known = [known for of_run, known in ANALYSES if of_run == run]
+        raise WorkflowError(
+            f"run {run} has no analysis {name!r}{nearest(name, known)}; "
+            f"allowed: {', '.join(known) or 'none'}, by {SOURCE}"
+        )
+    return ANALYSES[run, name]
+
+
 def analysis_of(wildcards):
-    return ANALYSES[wildcards.run, wildcards.analysis].model_dump()
+    return analysis_asked(wildcards.run, wildcards.analysis).model_dump()
 
 
 def first_settings_of(wildcards):
-    return first_settings(ANALYSES[wildcards.run, wildcards.analysis])
+    return first_settings(analysis_asked(wildcards.run, wildcards.analysis))
 
 
 def scratch_of_training(wildcards):
@@ -106,7 +129,7 @@ def filled(files, **wildcards):
 
 def analysis_files(run, name):
     """Return every file that an analysis of a run leaves, by its kind."""
-    if isinstance(ANALYSES[run, name], Landscape):
+    if isinstance(analysis_asked(run, name), Landscape):
         stages = [rules.sample_landscape, rules.topology, rules.profile_page]
     else:
         stages = [rules.jump_retrain, rules.embed, rules.homology]

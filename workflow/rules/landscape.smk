@@ -26,7 +26,6 @@ rule sample_part:
         cell=cell_of,
         analysis=first_settings_of,
         scratch=scratch_of_analysis,
-        device=DEVICE,
         shard=lambda wildcards: [int(wildcards.part), SHARDS],
         code=code_of_run("sample_landscape.py"),
     script:
@@ -55,7 +54,6 @@ rule sample_landscape:
         cell=cell_of,
         analysis=first_settings_of,
         scratch=scratch_of_analysis,
-        device=DEVICE,
         code=code_of_run("sample_landscape.py"),
     script:
         "../scripts/sample_landscape.py"

@@ -18,7 +18,7 @@ from topograph.config.runs import Cell
 from topograph.foundation.devices import claim_devices
 from topograph.foundation.errors import TopographError
 from topograph.foundation.logs import READER, write_cause
-from topograph.foundation.provenance import Code, now, write_manifest
+from topograph.foundation.provenance import Code, Start, write_manifest
 from topograph.foundation.threads import limit_threads
 
 
@@ -31,7 +31,6 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
     """
     data: dict[str, str] = {}
     _end_with_snakemake()
-    started = now()
     log = Path(snakemake.log.get("text", snakemake.log[0]))
     terminal = os.dup(2)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -39,11 +38,12 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
         try:
+            start = Start.now(_code(snakemake))
             limit_threads(snakemake.threads)
             claim_devices(snakemake.resources.get("gpu", 0))
             yield data
             if not _is_scratch(snakemake.output[0]):
-                _manifest(snakemake, started, data)
+                _manifest(snakemake, start, data)
         except Exception as error:
             _tell(terminal, snakemake.rule, error, log)
             # The Slurm profile keeps what a failed job leaves; without a manifest it is not whole.
@@ -93,19 +93,31 @@ def _is_scratch(path: str) -> bool:
     return "scratch" in Path(path).parts
 
 
-def _manifest(snakemake: Any, started: str, data: Mapping[str, str]) -> None:
+def _code(snakemake: Any) -> Code:
     scripts = [f"workflow/scripts/{snakemake.rule}.py"]
     if notebook := snakemake.input.get("notebook"):
         scripts.append(notebook)
     cell = snakemake.params.get("cell")
+    return Code(tuple(Cell.from_dict(cell).modules) if cell else (), tuple(scripts))
+
+
+def _manifest(snakemake: Any, start: Start, data: Mapping[str, str]) -> None:
     write_manifest(
         list(snakemake.output),
         rule=snakemake.rule,
         inputs=[path for path in snakemake.input if not _is_scratch(path)],
         parameters=dict(snakemake.params.items()),
-        code=Code(tuple(Cell.from_dict(cell).modules) if cell else (), tuple(scripts)),
-        started=started,
+        start=start,
         command=f"make {snakemake.output[0]}",
-        device=snakemake.params.get("device", "cpu"),
+        device=device_of(snakemake),
         data=data,
     )
+
+
+def device_of(snakemake: Any) -> str:
+    """Return where a job computes: ``--config device=cuda`` means those rules that ask for a GPU.
+
+    It is no parameter of a rule: another device makes no finished landscape due.
+    """
+    asks = snakemake.resources.get("gpu", 0)
+    return str(snakemake.config.get("device", "cpu")) if asks else "cpu"

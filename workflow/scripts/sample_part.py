@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from job import job
+from job import device_of, job
 
 from topograph.config.models import Landscape
 from topograph.config.runs import Cell
@@ -20,5 +20,5 @@ with job(snakemake):
         shard=tuple(snakemake.params.shard),
         scratch=snakemake.params.scratch,
         code=snakemake.params.code,
-        device=snakemake.params.device,
+        device=device_of(snakemake),
     )

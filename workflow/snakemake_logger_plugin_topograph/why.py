@@ -164,7 +164,13 @@ class Why(QuietView):
 
     def _command(self, arguments: str) -> str:
         study = self.study_file.stem if self.study_file else "study"
-        return f'make study STUDY={study} ARGS="{arguments}"'
+        return f'make study STUDY={study}{_profile()} ARGS="{arguments}"'
+
+
+def _profile() -> str:
+    """Return the profile that make added to this call, as make takes it."""
+    given = dict(zip(sys.argv, sys.argv[1:], strict=False)).get("--profile")
+    return f" PROFILE={Path(given).name}" if given else ""
 
 
 def in_words(job: Due, makers: dict[str, str]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -85,10 +86,23 @@ def write_crate(
 
 def _check_target(target: Path) -> None:
     empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
-    if not (empty or (target / METADATA).is_file() or target.suffix == ".zip"):
+    if not (empty or _is_crate(target)):
         raise TopographError(
-            f"{target} exists and is no crate, so it was left as it is; name another folder"
+            f"{target} exists and is no crate, so it was left as it is; name another folder or .zip"
         )
+
+
+def _is_crate(target: Path) -> bool:
+    if target.is_dir():
+        return (target / METADATA).is_file()
+    # A folder cannot take the place of a file, so only a zip is replaced by a zip.
+    if not target.is_file() or target.suffix != ".zip":
+        return False
+    try:
+        with zipfile.ZipFile(target) as archive:
+            return METADATA in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
 
 
 def _finished_jobs(study_file: Path, results: Path, reports: Path) -> list[Job]:

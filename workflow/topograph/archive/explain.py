@@ -127,9 +127,12 @@ def _asked(file: Path, makers: Makers) -> tuple[Job, str]:
 
 def _remedy(file: Path, job: Job) -> str:
     command = str(job.content.get("command", "its manifest names no command"))
+    if not command.startswith(("make results/", "make reports/")) or _is_copy(file, job):
+        return command
+    # A manifest is no target of its own: it comes with its job's first output.
+    target = job.first_output if file.name.endswith(SUFFIX) else short_path(str(file))
     # make does nothing for a file that is there and not due.
-    due = not command.startswith(("make results/", "make reports/")) or not file.exists()
-    return command if due or _is_copy(file, job) else f"rm {file} && {command}"
+    return f"make {target}" if not Path(target).exists() else f"rm {target} && make {target}"
 
 
 def _is_copy(file: Path, job: Job) -> bool:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from topograph.archive.asked import Asked
 from topograph.archive.history import Job, Makers
+from topograph.archive.tables import Table
 from topograph.foundation.provenance import Code, canonical_json, digest
 
 UNKNOWN = "unknown"
+SEEDS = "cell.seeds"
 
 
 class Origin(NamedTuple):
     """The code and settings that a job and those before it were made under.
 
     ``code`` is ``rule:digest`` for each, the last job first; ``settings`` is the analysis as far as
-    they were given it, empty for training, which the run's id stands for.
+    they were given it, empty for training, which the run's id stands for. A table without a row for
+    each seed has the cell's seeds among its settings too.
     """
 
     code: str
@@ -24,18 +27,24 @@ class Origin(NamedTuple):
     commit: str
 
 
-def origin(job: Job, makers: Makers) -> Origin:
+def origin(job: Job, makers: Makers, table: Table) -> Origin:
     """Follow a job's inputs to the first job; an input made anew since has an unknown origin."""
     codes: dict[str, None] = {}
     settings: dict[str, Any] = {}
     for found in _lineage(job, makers):
         recorded = found.code if found else None
         codes[f"{found.rule}:{recorded[0]}" if found and recorded else UNKNOWN] = None
-        given = found.content.get("parameters", {}).get("analysis") if found else None
-        for key, value in (given or {}).items():
+        given = found.content.get("parameters", {}) if found else {}
+        seeds = _seeds(table, given["cell"]["seeds"]) if "cell" in given else {}
+        for key, value in {**(given.get("analysis") or {}), **seeds}.items():
             if settings.setdefault(key, value) != value:
                 codes[UNKNOWN] = None
     return Origin(" ".join(codes), settings, str(job.content.get("commit", UNKNOWN)))
+
+
+def _seeds(table: Table, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return the setting that the cell's seeds are to a table whose rows are taken over them."""
+    return {} if "seed" in table.keys else {SEEDS: list(seeds)}
 
 
 def _lineage(job: Job, makers: Makers) -> Iterator[Job | None]:
@@ -62,13 +71,16 @@ class Today:
         self._asked = asked
         self._digests: dict[Code, str] = {}
 
-    def has(self, run: str, analysis: str, code: str, settings: Mapping[str, Any] | None) -> bool:
+    def has(self, run: str, table: Table, code: str, settings: Mapping[str, Any] | None) -> bool:
         """Say whether a row is current; ``settings`` is None where they are not known any more."""
-        cell, chosen = self._asked.cells.get(run), self._asked.analyses.get((run, analysis))
-        if cell is None or settings is None or (analysis and chosen is None):
+        cell, chosen = self._asked.cells.get(run), self._asked.analyses.get((run, table.analysis))
+        if cell is None or settings is None or (table.analysis and chosen is None):
             return False
-        now = chosen.model_dump() if chosen else {}
-        same = canonical_json({k: now.get(k) for k in settings}) == canonical_json(settings)
+        seeds = _seeds(table, cell.seeds)
+        now = {**(chosen.model_dump() if chosen else {}), **seeds}
+        # A row that does not say its seeds may be of any.
+        then = {**dict.fromkeys(seeds), **settings}
+        same = canonical_json({key: now.get(key) for key in then}) == canonical_json(then)
         modules = tuple(cell.modules)
         return same and all(self._is_todays(part, modules) for part in code.split(" "))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from topograph.archive.tables import (
 from topograph.config.models import JumpRetrain
 from topograph.config.runs import Member
 from topograph.foundation.errors import DataError
-from topograph.foundation.provenance import Code, manifest_path, now, write_manifest
+from topograph.foundation.provenance import Code, Start, manifest_path, write_manifest
 from topograph.foundation.storage import atomic
 
 MADE_UNDER = ("settings", "code", "commit", "current")
@@ -43,12 +44,16 @@ class Published:
 
 @dataclass
 class _Content:
-    """Rows by their keys, what their settings mean, and the sums of the files they come from."""
+    """Rows by their keys, what their settings mean, and the sums of the files they come from.
+
+    ``kept`` counts the rows that stay although this machine has finished them.
+    """
 
     rows: dict[tuple[str, ...], Row] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     here: dict[str, str] = field(default_factory=dict)
     elsewhere: dict[str, str] = field(default_factory=dict)
+    kept: int = 0
 
 
 def publish(
@@ -56,10 +61,11 @@ def publish(
 ) -> list[Published]:
     """Merge the finished rows of a study into ``<reports>/published/<study>/<experiment>/``.
 
-    A finished row replaces the published one with the same keys; rows of cells that are not
-    finished here stay. ``code`` has the rule and digest of each job that a row goes back to;
-    ``settings`` is a digest that the manifest spells out; ``current`` says of every row whether
-    today's code and study would make it so. A table that would not change is not written.
+    A finished row replaces the published one with the same keys, unless only the published one is
+    current; standard error tells how many were kept so. Rows of cells that are not finished here
+    stay. ``code`` has the rule and digest of each job that a row goes back to; ``settings`` is a
+    digest that the manifest spells out; ``current`` says of every row whether today's code and
+    study would make it so. A table that would not change is not written.
 
     Raises ConfigError for a study that cannot be used, DataError where nothing is finished or
     published, and where a manifest, a result or a published table is broken or was altered.
@@ -98,6 +104,9 @@ class _Publisher:
         content = _published(path, table, self._sums)
         for run in members:
             self._add(content, table, run, self._seeds(members[run], table))
+        if content.kept:
+            why = "those finished here are not current, these are"
+            print(f"{path}: published rows kept: {content.kept} ({why})", file=sys.stderr)
         rows = [self._judged(row, table, members, content) for row in content.rows.values()]
         rows.sort(key=lambda row: _order(row, table, list(members)))
         missing = self._missing(rows, table, members)
@@ -145,14 +154,32 @@ class _Publisher:
                 f"{file} was altered after it was made and is not published; remake it: "
                 f"rm {file} && make {file}"
             )
-        made = origin(job, self._makers)
-        key = settings_key(made.settings)
-        content.settings[key] = made.settings
-        content.here[str(file)] = then
-        for row in read_rows(file, table.keys):
-            if not seeds or row["seed"] in seeds:
-                under = {"settings": key, "code": made.code, "commit": made.commit}
-                content.rows[_key(row, table)] = row | under
+        made = origin(job, self._makers, table)
+        settings = settings_key(made.settings)
+        content.settings[settings] = made.settings
+        under = {"settings": settings, "code": made.code, "commit": made.commit}
+        wanted = [r for r in read_rows(file, table.keys) if not seeds or r["seed"] in seeds]
+        found = {_key(row, table): row | under for row in wanted}
+        replacing = {k: row for k, row in found.items() if not self._keeps(content, table, k, row)}
+        content.rows |= replacing
+        content.kept += len(found) - len(replacing)
+        if replacing:
+            content.here[str(file)] = then
+        if len(replacing) == len(found):
+            content.elsewhere.pop(str(file), None)
+
+    def _keeps(self, content: _Content, table: Table, key: tuple[str, ...], row: Row) -> bool:
+        """Say whether a published row is better than a finished one: it alone is current."""
+        published = content.rows.get(key)
+        return (
+            published is not None
+            and not self._is_current(row, table, content)
+            and self._is_current(published, table, content)
+        )
+
+    def _is_current(self, row: Row, table: Table, content: _Content) -> bool:
+        settings = content.settings.get(row["settings"])
+        return self._today.has(row["run"], table, row["code"], settings)
 
     def _judged(
         self, row: Row, table: Table, members: Mapping[str, Member], content: _Content
@@ -160,8 +187,7 @@ class _Publisher:
         member = members.get(row["run"])
         if member is None:
             return row | {"current": as_text(False)}
-        settings = content.settings.get(row["settings"])
-        current = self._today.has(row["run"], table.analysis, row["code"], settings)
+        current = self._is_current(row, table, content)
         named = {name: as_text(value) for name, value in member.parameters.items()}
         return row | {"label": member.label, **named, "current": as_text(current)}
 
@@ -169,13 +195,13 @@ class _Publisher:
         self, path: Path, text: str, parameters: Mapping[str, Any], content: _Content
     ) -> bool:
         """Write a table and its manifest unless both would say the same as before."""
-        elsewhere = {k: v for k, v in content.elsewhere.items() if k not in content.here}
         if path.is_file() and manifest_path(path).is_file():
             before = read_job(manifest_path(path)).content
             same = (before["inputs"], before.get("data"), before.get("parameters"))
-            if path.read_text("utf-8") == text and same == (content.here, elsewhere, parameters):
+            now_said = (content.here, content.elsewhere, parameters)
+            if path.read_text("utf-8") == text and same == now_said:
                 return False
-        started = now()
+        start = Start.now(CODE)
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         write_manifest(
@@ -183,31 +209,41 @@ class _Publisher:
             rule="publish",
             inputs=content.here,
             parameters=parameters,
-            code=CODE,
-            started=started,
+            start=start,
             command=f"make publish STUDY={self.study}",
             device="cpu",
-            data=elsewhere,
+            data=content.elsewhere,
         )
         return True
 
 
 def _published(path: Path, table: Table, sums: Sums) -> _Content:
     """Return what is published already; raise DataError if it is not what publishing left."""
+    manifest = manifest_path(path)
+    # HEAD has both files also while git takes them for unmerged; without it git refuses them.
+    restore = f"git checkout HEAD -- {path} {manifest} (while git merges, MERGE_HEAD for HEAD)"
+    if _in_conflict(path) or _in_conflict(manifest):
+        raise DataError(
+            f"{path} or its manifest has an unresolved conflict of git, and both were left as they "
+            f"are; take the other machine's side of both, then publish again: {restore}"
+        )
     rows = read_published(path, (*table.keys, *MADE_UNDER))
     content = _Content({_key(row, table): row for row in rows})
-    manifest = manifest_path(path)
     if rows and manifest.is_file():
         job = read_job(manifest)
         if sums(path) not in job.outputs.values():
             raise DataError(
                 f"{path} is not what {manifest} says was published, and was left as it is; restore "
-                f"both: git checkout -- {path} {manifest}. Where publishing was interrupted, "
-                f"rm {manifest} and publish again"
+                f"both: {restore}. Where publishing was interrupted, rm {manifest} and publish "
+                "again"
             )
         content.settings = dict((job.content.get("parameters") or {}).get("settings") or {})
         content.elsewhere = {**job.content["inputs"], **(job.content.get("data") or {})}
     return content
+
+
+def _in_conflict(path: Path) -> bool:
+    return path.is_file() and b"\n<<<<<<< " in b"\n" + path.read_bytes()
 
 
 def _key(row: Row, table: Table) -> tuple[str, ...]:

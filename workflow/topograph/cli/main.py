@@ -11,7 +11,7 @@ from topograph.foundation.errors import TopographError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; a mistake is one message on standard error and exit 1."""
+    """Run one command; a mistake is one message on standard error and exit 1, Ctrl-C exit 130."""
     parser = argparse.ArgumentParser(prog="topograph", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for group in (studies, stages, results):
@@ -26,4 +26,18 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader, such as head, has seen enough; Python would complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(_reason(error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
+
+
+def _reason(error: OSError) -> str:
+    """Say which file could not be read or written and why; the second of two is the one meant."""
+    path = error.filename2 or error.filename
+    if path is None:
+        return str(error)
+    return f"{path} cannot be read or written: {error.strerror}; correct the path, or what is there"

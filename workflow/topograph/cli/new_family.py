@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from topograph.config.models import reserved_name_problem
 from topograph.foundation.errors import ConfigError
 from topograph.foundation.storage import atomic
 
@@ -13,9 +14,9 @@ KINDS = ("supervised", "pinn", "deepxde")
 HEAD = """\
 # yaml-language-server: $schema=schema.json
 # A study to start from; it runs as it stands. Replace what the comments name, then:
-#     topograph check config/{name}.yaml      validates, lists the jobs, estimates what they cost
-#     make study STUDY={name}                 runs it and builds its site
-study: {name}                # the name of this file
+#     topograph check config/{study}.yaml      validates, lists the jobs, estimates what they cost
+#     make study STUDY={study}                 runs it and builds its site
+study: {study}                # the name of this file
 
 experiments:
   {name}:
@@ -86,16 +87,17 @@ JUMP_FIGURE = """\
 """  # noqa: E501
 
 
-def family_text(name: str, kind: str) -> str:
+def family_text(name: str, kind: str, file: str | None = None) -> str:
     """Return a study of one experiment, of a kind of ``KINDS``, that is valid and runs as it is.
 
-    Raises ConfigError for a name that no study may have.
+    The study is named like its file, where there is one, as it must be. Raises ConfigError for a
+    name that no study may have.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,50}", name):
-        raise ConfigError(
-            f"name: received {name!r}; allowed: up to 51 small letters, digits and hyphens, the "
-            "first a letter, like 'my-family'"
-        )
+    study = _name_of_file(file) if file else name
+    _check_name("name", name)
+    _check_name("file" if file else "name", study)
+    if problem := reserved_name_problem(study):
+        raise ConfigError(f"{study!r} names no study: {problem}")
     block = {"supervised": SUPERVISED, "pinn": PINN, "deepxde": DEEPXDE}[kind]
     supervised = kind == "supervised"
     examples = ", examples: 128" if supervised else ""
@@ -104,13 +106,27 @@ def family_text(name: str, kind: str) -> str:
     figures = FIGURES + (JUMP_FIGURE if supervised else "")
     return "".join(
         [
-            HEAD.format(name=name),
+            HEAD.format(study=study, name=name),
             block,
             SEEDS.format(axis=axis),
             analyses + (JUMPS if supervised else ""),
             figures.format(name=name),
         ]
     )
+
+
+def _check_name(what: str, name: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,50}", name):
+        raise ConfigError(
+            f"{what}: received {name!r}; allowed: up to 51 small letters, digits and hyphens, the "
+            "first a letter, like 'my-family'"
+        )
+
+
+def _name_of_file(file: str) -> str:
+    if Path(file).suffix != ".yaml":
+        raise ConfigError(f"--out: received {file!r}; allowed: a file like config/my-family.yaml")
+    return Path(file).stem
 
 
 def write_new(path: str | Path, text: str) -> None:

@@ -13,7 +13,7 @@ from topograph.config.models import JumpRetrain, Landscape, first_settings
 from topograph.config.runs import Cell, entries, labels_of
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError, unknown_name
-from topograph.foundation.provenance import Code, now, write_manifest
+from topograph.foundation.provenance import Code, Start, write_manifest
 from topograph.foundation.storage import read_dataset, read_table, require
 from topograph.foundation.threads import limit_threads
 
@@ -25,6 +25,7 @@ STAGES = {
     "embed": "embed trajectories with PHATE and compute their homology",
     "figure": "run the notebooks of figures on finished results",
 }
+TEMPLATES = "workflow/topograph/report/templates"
 # The stages whose files a figure may show, beside the training.
 SHOWN = ("landscape", "topology", "trajectory", "embedding", "homology")
 
@@ -35,7 +36,8 @@ def add_commands(commands: Any) -> None:
         stage = commands.add_parser(name, help=help_text, description=help_text)
         stage.add_argument("study", help="a file of config/")
         what = "figures by id" if name == "figure" else "runs, or experiments by name"
-        stage.add_argument("only", nargs="*", metavar="name", help=f"{what}; all by default")
+        only = f"{what}, before any option; all by default"
+        stage.add_argument("only", nargs="*", metavar="name", help=only)
         if name not in ("train", "figure"):
             stage.add_argument("--analysis", help="one analysis by name; all by default")
         if name == "sample":
@@ -76,6 +78,10 @@ class Selection:
         """Return ``results/<study>/<stage>/<run>/<name>``."""
         return f"{self.results}/{stage}/{cell.run}/{name}"
 
+    def page(self, run: str, analysis: str) -> str:
+        """Return the interactive page of an analysis of a run."""
+        return f"reports/{self.study.study}/profiles/{run}.{analysis}.html"
+
     def cells(self) -> list[Cell]:
         """Return the cells named, or all."""
         experiments: dict[str, set[str]] = {}
@@ -96,11 +102,28 @@ class Selection:
             raise TopographError(f"{self.options.study} has no analysis for the stage {stage!r}")
         if not wanted <= named:
             raise unknown_name("analysis of this stage", self.options.analysis, named)
-        for cell in self.cells():
-            for name in sorted(wanted):
-                analysis = found.get((cell.run, name))
-                if isinstance(analysis, kind):
-                    yield cell, name, analysis
+        chosen = [
+            (cell, name)
+            for cell in self.cells()
+            for name in sorted(wanted)
+            if isinstance(found.get((cell.run, name)), kind)
+        ]
+        if not chosen:
+            raise self._nothing_chosen(kind, wanted)
+        for cell, name in chosen:
+            yield cell, name, found[cell.run, name]
+
+    def _nothing_chosen(self, kind: type, wanted: set[str]) -> TopographError:
+        """Build the error for names of which none has an analysis that was asked for."""
+        having = []
+        for experiment, plan in self.study.experiments.items():
+            own = {name for name, analysis in plan.analyses.items() if isinstance(analysis, kind)}
+            if own & wanted:
+                having.append(f"{experiment} ({', '.join(sorted(own & wanted))})")
+        return TopographError(
+            f"{', '.join(self.options.only)}: no {self.options.analysis or 'analysis'} for the "
+            f"stage {self.options.command!r}; allowed: {', '.join(having)} and their runs"
+        )
 
     def figures(self) -> list[str]:
         """Return the figures named, or all."""
@@ -111,6 +134,8 @@ class Selection:
         """Return the files that there are of a run's training and of one analysis of it."""
         patterns = [f"train/{run}/*", *(f"{stage}/{run}/{analysis}.*" for stage in SHOWN)]
         found = [path for pattern in patterns for path in Path(self.results).glob(pattern)]
+        page = Path(self.page(run, analysis))
+        found += [page] if page.is_file() else []
         return sorted(str(path) for path in found if not path.name.endswith(".manifest.json"))
 
     def _check_names(self, kind: str, known: Iterable[str]) -> None:
@@ -129,6 +154,7 @@ def recorded(
     *,
     modules: Iterable[str] = (),
     notebooks: Iterable[str] = (),
+    device: str = "cpu",
 ) -> Iterator[dict[str, str]]:
     """Check the inputs, run the block, write the manifest that the rule would write.
 
@@ -137,9 +163,9 @@ def recorded(
     """
     for path in inputs.values():
         require(path)
-    code = Code(tuple(modules), (f"workflow/scripts/{rule}.py", *notebooks))
-    parameters["code"] = code.digest()
-    first, started = next(iter(outputs.values())), now()
+    start = Start.now(Code(tuple(modules), (f"workflow/scripts/{rule}.py", *notebooks)))
+    parameters["code"] = start.digest
+    first = next(iter(outputs.values()))
     data: dict[str, str] = {}
     print(first, flush=True)
     limit_threads(study.options.threads)
@@ -149,12 +175,17 @@ def recorded(
         rule=rule,
         inputs=list(inputs.values()),
         parameters=parameters,
-        code=code,
-        started=started,
+        start=start,
         command=f"make {first}",
-        device=parameters.get("device", "cpu"),
+        device=device,
         data=data,
     )
+
+
+def _templates(*names: str) -> dict[str, str]:
+    """Return the templates of a page, and those that every page has, as common.smk does."""
+    paths = [f"{TEMPLATES}/{name}" for name in ("base.html", "style.css", *names)]
+    return {path: path for path in paths}
 
 
 def _train(study: Selection, cell: Cell) -> None:
@@ -198,9 +229,11 @@ def _sample(study: Selection, cell: Cell, name: str, analysis: Landscape) -> Non
         "cell": cell.to_dict(),
         "analysis": first_settings(analysis),
         "scratch": study.file("scratch", cell, f"analyses/{name}"),
-        "device": study.options.device,
     }
-    with recorded(study, "sample_landscape", outputs, inputs, parameters, modules=cell.modules):
+    device = study.options.device
+    with recorded(
+        study, "sample_landscape", outputs, inputs, parameters, modules=cell.modules, device=device
+    ):
         write_landscapes(
             cell,
             Landscape.model_validate(parameters["analysis"]),
@@ -209,7 +242,7 @@ def _sample(study: Selection, cell: Cell, name: str, analysis: Landscape) -> Non
             directions=outputs["directions"],
             scratch=parameters["scratch"],
             code=parameters["code"],
-            device=parameters["device"],
+            device=device,
         )
 
 
@@ -222,9 +255,7 @@ def _topology(study: Selection, cell: Cell, name: str, analysis: Landscape) -> N
     with recorded(study, "topology", tables, inputs, parameters, modules=cell.modules):
         files = {key: inputs[key] for key in ("weights", "landscape", "directions")}
         write_topology(cell, analysis, **files, tables=tables)
-
-    page = f"reports/{study.study.study}/profiles/{cell.run}.{name}.html"
-    _profile_page(study, cell, name, analysis, inputs["landscape"], tables["pairs"], page)
+    _profile_page(study, cell, name, analysis, inputs["landscape"], tables["pairs"])
 
 
 def _profile_page(
@@ -234,7 +265,6 @@ def _profile_page(
     analysis: Landscape,
     landscape: str,
     pairs: str,
-    page: str,
 ) -> None:
     from topograph.report.profile_page import write_profile_page
 
@@ -243,7 +273,9 @@ def _profile_page(
         "analysis": analysis.model_dump(),
         "labels": labels_of(study.asked.members, cell.run),
     }
+    page = study.page(cell.run, name)
     inputs = {"landscape": landscape, "pairs": pairs}
+    inputs |= _templates("profile.html", "profile.js", "profile.css")
     with recorded(study, "profile_page", {"page": page}, inputs, parameters):
         write_profile_page(
             page,
@@ -320,7 +352,7 @@ def _figure(study: Selection, figure: str) -> None:
         "runs": shown,
     }
     inputs = {path: path for entry in shown for path in study.made(entry["run"], asked.analysis)}
-    inputs["notebook"] = notebook
+    inputs |= {"notebook": notebook, **_templates("page.html")}
     with recorded(study, "figure", outputs, inputs, parameters, notebooks=[notebook]):
         make_figure(
             outputs["page"],

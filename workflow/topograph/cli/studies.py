@@ -22,9 +22,10 @@ def add_commands(commands: Any) -> None:
     check.add_argument("--quick", action="store_true", help="time nothing, import no model")
     check.set_defaults(run=_check)
     family = commands.add_parser("new-family", help="a commented study of a family to start from")
-    family.add_argument("name", help="of the study and its experiment")
+    family.add_argument("name", help="of the experiment, and of the study without --out")
     family.add_argument("--kind", choices=KINDS, default=KINDS[0], help=f"{KINDS[0]} by default")
-    family.add_argument("--out", metavar="FILE", help="config/NAME.yaml; printed by default")
+    out = "config/STUDY.yaml, which names the study; printed by default"
+    family.add_argument("--out", metavar="FILE", help=out)
     family.set_defaults(run=_new_family)
     schema = commands.add_parser("schema", help="print the JSON schema of study files")
     schema.set_defaults(run=_schema)
@@ -72,7 +73,7 @@ def _print_cost(asked: Asked, counted: Mapping[str, int]) -> None:
 
 
 def _new_family(options: argparse.Namespace) -> None:
-    text = family_text(options.name, options.kind)
+    text = family_text(options.name, options.kind, options.out)
     if not options.out:
         sys.stdout.write(text)
         return

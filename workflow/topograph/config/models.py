@@ -21,6 +21,25 @@ from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import canonical_json
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+# Names of folders that mean something else among those of the studies.
+RESERVED = {
+    "scratch": "by this word in its path a file is known as work in progress, without a manifest",
+    "published": "reports/published/ holds the published tables of every study",
+}
+
+
+def reserved_name_problem(name: str) -> str | None:
+    """Return why no study may have a name, or None."""
+    return f"reserved, {RESERVED[name]}; choose another name" if name in RESERVED else None
+
+
+def _not_reserved(name: str) -> str:
+    if problem := reserved_name_problem(name):
+        raise PydanticCustomError("reserved", "{problem}", {"problem": problem})
+    return name
+
+
+StudyName = Annotated[Name, AfterValidator(_not_reserved)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -269,7 +288,7 @@ class Figure(Strict):
 class Study(Strict):
     """One config file: named experiments and the figures to draw from them."""
 
-    study: Name
+    study: StudyName
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
     figures: dict[Name, Figure] = {}
 

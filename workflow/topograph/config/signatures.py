@@ -6,9 +6,11 @@ import ast
 import symtable
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import decode_source
 from pathlib import Path
 from typing import NamedTuple
 
+from topograph.foundation.errors import ConfigError
 from topograph.foundation.modules import module_source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -43,8 +45,9 @@ class NotDefinedError(LookupError):
 def find(module: str, name: str) -> Definition | None:
     """Return a definition, following imports and aliases from file to file.
 
-    Returns None for what only running the module would tell. Raises ModuleNotFoundError, and
-    NotDefinedError for a name that the module does not bind.
+    Returns None for what only running the module would tell. Raises ModuleNotFoundError,
+    NotDefinedError for a name that the module does not bind, and ConfigError for a module that is
+    no valid Python.
     """
     return _find(module, name, frozenset())
 
@@ -139,13 +142,24 @@ def _is(node: ast.expr, name: str) -> bool:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        return ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        raise _not_python(path, error) from error
+
+
+def _not_python(path: Path, error: SyntaxError) -> ConfigError:
+    where = f"{path}, line {error.lineno}" if error.lineno else str(path)
+    return ConfigError(f"{where}: no valid Python: {error.msg}; correct that file")
 
 
 @cache
 def _may_bind(path: Path, name: str) -> bool:
     """Say whether a module binds a name somewhere outside its functions, or may when it runs."""
-    table = symtable.symtable(path.read_text(encoding="utf-8"), str(path), "exec")
+    try:
+        table = symtable.symtable(decode_source(path.read_bytes()), str(path), "exec")
+    except SyntaxError as error:
+        raise _not_python(path, error) from error
     symbols = [table.lookup(known) for known in table.get_identifiers()]
     bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
     calls = (node for node in ast.walk(_tree(path)) if isinstance(node, ast.Call))

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from topograph.foundation.errors import TopographError
 from topograph.foundation.modules import module_source
 from topograph.foundation.storage import write_json
 
@@ -40,25 +41,30 @@ def file_digest(path: str | Path) -> str:
 def code_digest(*modules: str, scripts: Iterable[str | Path] = ()) -> str:
     """Return 12 hex digits that change when code that the modules or scripts use changes.
 
-    Hashes the syntax trees, without docstrings, of the modules and scripts and of every topograph
-    module that they import, by path and never by import, so comments and formatting change nothing
-    and torch is not loaded. Of a module outside topograph its own file counts. The config models
-    are left out: what a job reads of them, resolved, is a parameter of the job already. Raises
-    ModuleNotFoundError for a module outside topograph that is not installed.
+    Hashes the syntax trees, without docstrings, of the modules and scripts and of every module of
+    topograph or of the modules' own packages that they import, by path and never by import, so
+    comments and formatting change nothing and torch is not loaded. Of a package that lies among the
+    installed ones (site-packages) only the named module's file counts: torch has thousands. The
+    config models are left out: what a job reads of them, resolved, is a parameter of the job
+    already. Raises ModuleNotFoundError for a module outside topograph that is not installed,
+    TopographError for one that is no valid Python.
     """
     seen: dict[str, str] = {}
     pending: list[str] = []
+    followed = {"topograph"}
     for name in modules:
-        if _in_topograph(name):
-            pending.append(name)
-        elif (path := module_source(name)) is not None:
+        path = None if _in_topograph(name) else module_source(name)
+        if path is not None and "site-packages" in path.parts:
             seen[name], _ = _parsed(path, name, path.stat().st_mtime_ns)
+        else:
+            followed.add(name.split(".")[0])
+            pending.append(name)
     for script in map(Path, scripts):
         seen[script.name], imported = _parsed(script, script.stem, script.stat().st_mtime_ns)
         pending += imported
     while pending:
         name = pending.pop()
-        path = _module_path(name)
+        path = _module_path(name) if name.split(".")[0] in followed else None
         if path is None or name in seen or _is_left_out(name):
             continue
         seen[name], imported = _parsed(path, name, path.stat().st_mtime_ns)
@@ -81,6 +87,20 @@ class Code(NamedTuple):
         return code_digest(*self.modules, scripts=[root / script for script in self.scripts])
 
 
+class Start(NamedTuple):
+    """What is known when a job begins: an edit while it runs is not what made its outputs."""
+
+    time: str
+    code: Code
+    digest: str
+    commit: str
+
+    @classmethod
+    def now(cls, code: Code) -> Start:
+        """Return the start of a job that begins now; raises as ``code_digest`` does."""
+        return cls(now(), code, code.digest(), git_commit(PACKAGE_ROOT.parent))
+
+
 def _in_topograph(name: str) -> bool:
     return name.split(".")[0] == "topograph"
 
@@ -91,7 +111,10 @@ def _is_left_out(name: str) -> bool:
 
 def _module_path(name: str) -> Path | None:
     if not _in_topograph(name):
-        return None
+        try:
+            return module_source(name)
+        except ModuleNotFoundError:  # an attribute of a module
+            return None
     base = PACKAGE_ROOT.joinpath(*name.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
@@ -106,7 +129,12 @@ def _parsed(path: Path, module: str, modified: int) -> tuple[str, tuple[str, ...
 
 
 def _tree_without_docstrings(path: Path) -> ast.Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        raise TopographError(
+            f"{path}, line {error.lineno}: no valid Python: {error.msg}"
+        ) from error
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -160,8 +188,7 @@ def write_manifest(
     rule: str,
     inputs: Iterable[str | Path],
     parameters: Mapping[str, Any],
-    code: Code,
-    started: str,
+    start: Start,
     command: str,
     device: str,
     data: Mapping[str, str] | None = None,
@@ -180,15 +207,15 @@ def write_manifest(
         "inputs": {str(path): file_digest(path) for path in inputs},
         "data": dict(data or {}),
         "parameters": dict(parameters),
-        "code": {"digest": code.digest(), **code._asdict()},
+        "code": {"digest": start.digest, **start.code._asdict()},
         "command": command,
-        "commit": git_commit(PACKAGE_ROOT.parent),
+        "commit": start.commit,
         "lock": file_digest(lock) if lock.is_file() else "unknown",
         "versions": installed_versions(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": device,
-        "started": started,
+        "started": start.time,
         "ended": now(),
     }
     target = manifest_path(listed[0])

@@ -112,8 +112,14 @@ def _broken(path: str | Path, kind: str, error: Exception) -> DataError:
 def require(path: str | Path) -> Path:
     """Return ``path`` if the file is there; raise DataError naming the command that makes it."""
     if not Path(path).is_file():
-        raise DataError(f"{path} does not exist; make it: make {path}")
+        raise DataError(f"{path} does not exist; make it: {_remedy(str(path))}")
     return Path(path)
+
+
+def _remedy(path: str) -> str:
+    stem = path.removesuffix(".manifest.json")
+    # A manifest comes with the outputs of its job.
+    return f"remove {stem}.* and make that again" if stem != path else f"make {path}"
 
 
 def write_json(path: str | Path, content: Any) -> None:
