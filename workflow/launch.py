@@ -14,7 +14,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from topograph.foundation.errors import nearest
+from topograph.config.load import read_yaml
+from topograph.foundation.errors import ConfigError, nearest
 
 LOCK = Path(".snakemake/topograph.lock")
 # What Snakemake writes of its own while it runs.
@@ -33,16 +34,22 @@ def main(command: list[str]) -> None:
 
 
 def check_study(command: list[str]) -> None:
-    """Exit where the study that is named has no file."""
+    """Exit where the study that is named has no file, or one that is not YAML."""
     for option, word in pairwise(command):
         file = Path(word)
-        if option == "--configfile" and not file.is_file():
+        if option != "--configfile":
+            continue
+        if not file.is_file():
             known = sorted(path.stem for path in file.parent.glob("*.yaml"))
             sys.exit(
                 f"no study {file.stem!r}: {file} does not exist{nearest(file.stem, known)}; "
                 f"allowed: {', '.join(known) or 'none'}, as STUDY=... or as the folder after "
                 "results/ or reports/; nothing was started"
             )
+        try:
+            read_yaml(file)
+        except ConfigError as mistake:
+            sys.exit(f"{mistake}; nothing was started")
 
 
 def check_folders(command: list[str]) -> None:

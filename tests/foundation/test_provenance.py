@@ -183,7 +183,18 @@ def test_a_package_of_the_user_is_followed_through_its_own_imports(tmp_path, mon
     assert code_digest("mine") != before
 
 
-def test_of_an_installed_package_one_file_is_read(read):
+def test_an_installed_package_that_the_lock_does_not_fix_is_followed(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "mine"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from mine.nets import Net\n")
+    (package / "nets.py").write_text("WIDTH = 8\n")
+    monkeypatch.syspath_prepend(package.parent)
+    before = code_digest("mine")
+    edit(package / "nets.py", "8", "16")
+    assert code_digest("mine") != before
+
+
+def test_of_an_installed_package_of_the_lock_one_file_is_read(read):
     code_digest("torch.nn")
     assert read == ["__init__.py"]
 

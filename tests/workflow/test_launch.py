@@ -88,6 +88,16 @@ def test_a_study_without_a_file_is_refused_with_those_there_are(tmp_path, flags)
     ]
 
 
+def test_broken_yaml_is_named_with_its_line(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mine.yaml").write_text("study: mine\n\texperiments: {}\n")
+    process = launch(tmp_path, "/bin/echo", "--configfile", "config/mine.yaml")
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 1
+    assert "config/mine.yaml is not valid YAML: " in output and "line 2, column 1" in output
+    assert "Traceback" not in output
+
+
 def test_jobs_end_with_the_snakemake_that_started_them(tmp_path):
     """A process whose command is named snakemake starts a job and is killed."""
     scripts = LAUNCH.parent / "scripts"

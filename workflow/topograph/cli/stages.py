@@ -45,6 +45,8 @@ def add_commands(commands: Any) -> None:
         stage.add_argument(
             "--threads",
             type=int,
+            choices=range(1, 1025),
+            metavar="COUNT",
             default=1,
             help="1 by default, as in the workflow",
         )

@@ -27,17 +27,44 @@ PLAIN_WORDS = {
 def load_study(path: str | Path) -> Study:
     """Read and validate one study file.
 
-    Raises ConfigError when it is missing, not YAML, or not a study.
+    Raises ConfigError as ``read_yaml`` and ``parse_study`` do.
+    """
+    return parse_study(read_yaml(path), str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises ConfigError when it is missing or not YAML, and for a key that a mapping has twice: of
+    two experiments with one name, YAML itself would keep the last and say nothing.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        _refuse_repeats(yaml.compose(text, Loader=yaml.SafeLoader), path)
+        return yaml.safe_load(text)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; studies lie in config/") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    return parse_study(content, str(path))
+
+
+def _refuse_repeats(node: yaml.Node | None, path: str | Path) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            _refuse_repeats(entry, path)
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines and key.value != "<<":
+                raise ConfigError(
+                    f"{path}: {key.value!r} is given twice, in lines {lines[key.value]} and "
+                    f"{line}; rename or remove one"
+                )
+            lines[key.value] = line
+            _refuse_repeats(value, path)
 
 
 def parse_study(content: Any, source: str) -> Study:

@@ -40,7 +40,7 @@ def _not_reserved(name: str) -> str:
 
 
 StudyName = Annotated[Name, AfterValidator(_not_reserved)]
-Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # YAML 1.1 takes an exponent for a number only after a point and with a sign: 1.0e-3, 1.0e+5.
@@ -349,6 +349,9 @@ def _supervised_problem(
     late = [e for e in analysis.epochs if isinstance(e, int) and e > schedule.epochs]
     if late:
         return f"epochs {late} lie after the last epoch, {schedule.epochs}"
+    numbers = [schedule.epochs if epoch == "last" else epoch for epoch in analysis.epochs]
+    if len(set(numbers)) < len(numbers):
+        return f"epochs {analysis.epochs} name one twice: the last is {schedule.epochs}"
     if schedule.keep == "last" and analysis.epochs != ["last"]:
         return "epochs before the last are not kept: set schedule.keep to 'all'"
     return None

@@ -94,7 +94,7 @@ def _stacked(dataset: Any, name: str) -> tuple[Tensor, Tensor]:
         return tuple(  # type: ignore[return-value]
             torch.stack([torch.as_tensor(item) for item in column]) for column in (inputs, targets)
         )
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, LookupError) as error:
         raise DataError(
             f"{name}: its {len(dataset)} items are not pairs (input, target) of tensors of one "
             f"shape ({error}); give the data set a transform that makes them so"
@@ -104,7 +104,7 @@ def _stacked(dataset: Any, name: str) -> tuple[Tensor, Tensor]:
 def _tensor(part: Any, name: str) -> Tensor:
     try:
         tensor = torch.as_tensor(part)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, LookupError) as error:
         raise DataError(
             f"{name} is {type(part).__name__}, no array of numbers ({error}); allowed: {WANTED}"
         ) from error

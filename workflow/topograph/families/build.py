@@ -26,7 +26,7 @@ def build(kind: str, target: Target) -> Any:
     factory = imported(kind, target)
     try:
         return factory(**target.kwargs)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, LookupError) as error:
         if isinstance(error, TopographError):
             raise
         raise TopographError(
@@ -39,8 +39,9 @@ def imported(kind: str, target: Target) -> Any:
     module, name = resolve(kind, target.target).split(":")
     try:
         factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise TopographError(f"{kind} {target.target!r} cannot be imported: {error}") from error
+    except Exception as error:  # a module of the user's may raise anything
+        what = f"{type(error).__name__}: {error}"
+        raise TopographError(f"{kind} {target.target!r} cannot be imported: {what}") from error
     if not callable(factory):
         raise TopographError(
             f"{kind} {target.target!r} is {type(factory).__name__}; allowed: a class or a function"

@@ -285,10 +285,17 @@ def objective(
     Without augmentation and, unless the analysis asks for it, without the decay term: the data loss
     that the papers plot. Metrics are the accuracy and, for segmentation, the IoU of each class;
     none where targets are no classes.
+
+    Raises TopographError where the analysis asks for more examples than there are.
     """
     dataset = build_data(training.data)
     total = len(dataset.train_inputs)
-    wanted = min(analysis.examples or total, total)
+    wanted = analysis.examples or total
+    if wanted > total:
+        raise TopographError(
+            f"examples: {wanted} asked for, but data {training.data.target!r} have {total} for "
+            "training; ask for fewer, or leave the key out for all"
+        )
     chosen = torch.linspace(0, total - 1, wanted).round().long()
     batch = (dataset.train_inputs[chosen], dataset.train_targets[chosen])
     decay = training.optimiser.weight_decay if analysis.objective == "regularised" else 0.0

@@ -19,6 +19,7 @@ from topograph.foundation.modules import module_source
 from topograph.foundation.storage import write_json
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+LOCK = PACKAGE_ROOT.parent / "envs" / "lock.txt"
 PACKAGES = ("torch", "deepxde", "numpy", "scipy", "gudhi", "numba", "snakemake", "topograph")
 
 
@@ -43,8 +44,8 @@ def code_digest(*modules: str, scripts: Iterable[str | Path] = ()) -> str:
 
     Hashes the syntax trees, without docstrings, of the modules and scripts and of every module of
     topograph or of the modules' own packages that they import, by path and never by import, so
-    comments and formatting change nothing and torch is not loaded. Of a package that lies among the
-    installed ones (site-packages) only the named module's file counts: torch has thousands. The
+    comments and formatting change nothing and torch is not loaded. Of an installed package whose
+    version envs/lock.txt fixes only the named module's file counts: torch has thousands. The
     config models are left out: what a job reads of them, resolved, is a parameter of the job
     already. Raises ModuleNotFoundError for a module outside topograph that is not installed,
     TopographError for one that is no valid Python.
@@ -54,7 +55,7 @@ def code_digest(*modules: str, scripts: Iterable[str | Path] = ()) -> str:
     followed = {"topograph"}
     for name in modules:
         path = None if _in_topograph(name) else module_source(name)
-        if path is not None and "site-packages" in path.parts:
+        if path is not None and _is_fixed(path, name.split(".")[0]):
             seen[name], _ = _parsed(path, name, path.stat().st_mtime_ns)
         else:
             followed.add(name.split(".")[0])
@@ -103,6 +104,17 @@ class Start(NamedTuple):
 
 def _in_topograph(name: str) -> bool:
     return name.split(".")[0] == "topograph"
+
+
+def _is_fixed(path: Path, package: str) -> bool:
+    return "site-packages" in path.parts and (
+        not LOCK.is_file() or f"\n{package.replace('_', '-').lower()}==" in _text(LOCK)
+    )
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def _is_left_out(name: str) -> bool:
@@ -200,7 +212,6 @@ def write_manifest(
     the sums of data that came from no file listed.
     """
     listed = [Path(path) for path in outputs]
-    lock = PACKAGE_ROOT.parent / "envs" / "lock.txt"
     manifest = {
         "rule": rule,
         "outputs": {str(path): file_digest(path) for path in listed},
@@ -210,7 +221,7 @@ def write_manifest(
         "code": {"digest": start.digest, **start.code._asdict()},
         "command": command,
         "commit": start.commit,
-        "lock": file_digest(lock) if lock.is_file() else "unknown",
+        "lock": file_digest(LOCK) if LOCK.is_file() else "unknown",
         "versions": installed_versions(),
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 from torch.func import vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.objective.vectors import flatten_each, unflatten
@@ -27,13 +28,17 @@ MOST_WORKERS = 4
 
 @contextmanager
 def exact_products(allow_tf32: bool = False) -> Iterator[None]:
-    """Forbid TF32, torch's default in convolutions, and algorithms chosen by timing."""
+    """Forbid TF32, torch's default in convolutions, and algorithms chosen by timing.
+
+    Attention goes by its plain formula: the fused kernels have no second derivative.
+    """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic
     matmul.allow_tf32 = cudnn.allow_tf32 = allow_tf32
     cudnn.benchmark, cudnn.deterministic = False, True
     try:
-        yield
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
 
