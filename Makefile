@@ -67,7 +67,7 @@ test-workflow: $(READY) ## only the tests of the smoke study
 
 # Shown when it is done, so that the lines of two processes do not mix.
 test-library: $(READY) ## only the tests of the library
-	@log=$$(mktemp); ($(call pytest,not workflow)) > $$log 2>&1; status=$$?; \
+	@log=$$(mktemp); status=0; ($(call pytest,not workflow)) > $$log 2>&1 || status=$$?; \
 	cat $$log; rm $$log; exit $$status
 
 test-long: $(READY) ## run the tests on a real Slurm and what else takes long

@@ -59,7 +59,8 @@ def test_a_figure_is_explained_up_to_its_training(done):
     for rule in ("figure", "jump_retrain", "embed", "homology", "train"):
         assert f": {rule}, 20" in text
     assert "ALTERED" not in text and "NOT today's code" not in text
-    assert text.endswith("make reports/smoke/figures/jr-fig3a.html")
+    svg = "reports/smoke/figures/jr-fig3a.svg"
+    assert text.endswith(f"remake it: rm {svg} && make {svg}")
 
 
 def test_make_publish_and_make_crate_take_the_finished_study(done):

@@ -46,6 +46,7 @@ if run == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 from job import job
 import job as adapter
+adapter._code = lambda *_: adapter.Code()
 adapter._manifest = lambda *_: None
 with job(snakemake):
     print("making text: 1/2, 0.5 per second, 2 s left", file=sys.stderr, flush=True)

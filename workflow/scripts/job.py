@@ -38,11 +38,12 @@ def job(snakemake: Any) -> Iterator[dict[str, str]]:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
         try:
-            start = Start.now(_code(snakemake))
+            # Of work in progress no manifest tells.
+            start = None if _is_scratch(snakemake.output[0]) else Start.now(_code(snakemake))
             limit_threads(snakemake.threads)
             claim_devices(snakemake.resources.get("gpu", 0))
             yield data
-            if not _is_scratch(snakemake.output[0]):
+            if start is not None:
                 _manifest(snakemake, start, data)
         except Exception as error:
             _tell(terminal, snakemake.rule, error, log)
@@ -89,7 +90,7 @@ def _tell(terminal: int, rule: str, error: Exception, log: Path) -> None:
 
 
 def _is_scratch(path: str) -> bool:
-    """Say whether a file is work in progress, of which no manifest tells."""
+    """Say whether a file is work in progress."""
     return "scratch" in Path(path).parts
 
 

@@ -40,7 +40,7 @@ def read_yaml(path: str | Path) -> Any:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        _refuse_repeats(yaml.compose(text, Loader=yaml.SafeLoader), path)
+        _refuse_repeats(yaml.compose(text, Loader=yaml.SafeLoader), path, set())
         return yaml.safe_load(text)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; studies lie in config/") from error
@@ -50,10 +50,14 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
 
 
-def _refuse_repeats(node: yaml.Node | None, path: str | Path) -> None:
+def _refuse_repeats(node: yaml.Node | None, path: str | Path, seen: set[int]) -> None:
+    """Raise ConfigError for a key that is given twice, at any depth; a node may hold itself."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for entry in node.value:
-            _refuse_repeats(entry, path)
+            _refuse_repeats(entry, path, seen)
     elif isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
@@ -64,7 +68,7 @@ def _refuse_repeats(node: yaml.Node | None, path: str | Path) -> None:
                     f"{line}; rename or remove one"
                 )
             lines[key.value] = line
-            _refuse_repeats(value, path)
+            _refuse_repeats(value, path, seen)
 
 
 def parse_study(content: Any, source: str) -> Study:
