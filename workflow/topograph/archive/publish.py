@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,21 +32,23 @@ CODE = Code(scripts=("workflow/topograph/archive/publish.py",))
 
 @dataclass(frozen=True)
 class Published:
-    """A table as it stands now: rows in all, those that are current, what it lacks."""
+    """A table as it stands now: rows in all, those that are current, what it lacks.
+
+    ``kept`` counts the current rows that stay although this machine has finished them, with other
+    code or settings.
+    """
 
     path: Path
     rows: int
     current: int
     missing: list[dict[str, Any]]
+    kept: int
     written: bool
 
 
 @dataclass
 class _Content:
-    """Rows by their keys, what their settings mean, and the sums of the files they come from.
-
-    ``kept`` counts the rows that stay although this machine has finished them.
-    """
+    """Rows by their keys, what their settings mean, and the sums of the files they come from."""
 
     rows: dict[tuple[str, ...], Row] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -62,10 +63,10 @@ def publish(
     """Merge the finished rows of a study into ``<reports>/published/<study>/<experiment>/``.
 
     A finished row replaces the published one with the same keys, unless only the published one is
-    current; standard error tells how many were kept so. Rows of cells that are not finished here
-    stay. ``code`` has the rule and digest of each job that a row goes back to; ``settings`` is a
-    digest that the manifest spells out; ``current`` says of every row whether today's code and
-    study would make it so. A table that would not change is not written.
+    current; rows of cells that are not finished here stay. ``code`` has the rule and digest of each
+    job that a row goes back to; ``settings`` is a digest that the manifest spells out; ``current``
+    says of every row whether today's code and study would make it so. A table that would not change
+    is not written.
 
     Raises ConfigError for a study that cannot be used, DataError where nothing is finished or
     published, and where a manifest, a result or a published table is broken or was altered.
@@ -104,9 +105,6 @@ class _Publisher:
         content = _published(path, table, self._sums)
         for run in members:
             self._add(content, table, run, self._seeds(members[run], table))
-        if content.kept:
-            why = "those finished here are not current, these are"
-            print(f"{path}: published rows kept: {content.kept} ({why})", file=sys.stderr)
         rows = [self._judged(row, table, members, content) for row in content.rows.values()]
         rows.sort(key=lambda row: _order(row, table, list(members)))
         missing = self._missing(rows, table, members)
@@ -120,7 +118,7 @@ class _Publisher:
         text = csv_text(_columns(rows, table, members), rows)
         written = bool(rows) and self._write(path, text, parameters, content)
         current = sum(row["current"] == "true" for row in rows)
-        return Published(path, len(rows), current, missing, written)
+        return Published(path, len(rows), current, missing, content.kept, written)
 
     def _seeds(self, member: Member, table: Table) -> list[str]:
         """Return the seeds that a table has rows of, as text; none where it has one row a run."""

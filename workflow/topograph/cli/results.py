@@ -43,6 +43,8 @@ def _publish(options: argparse.Namespace) -> None:
     for table in publish(options.study):
         change = "written" if table.written else "unchanged"
         print(f"{table.path}: {table.rows} rows, {table.current} current, {change}")
+        if table.kept:
+            print(f"  published rows kept, since those finished here are not current: {table.kept}")
         for lack in table.missing[:SHOWN]:
             print(f"  missing: {', '.join(f'{key} {value}' for key, value in lack.items())}")
         if len(table.missing) > SHOWN:
