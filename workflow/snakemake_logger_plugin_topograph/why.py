@@ -7,6 +7,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from logging import LogRecord
 from pathlib import Path
 
@@ -169,7 +170,7 @@ class Why(QuietView):
 
 def _profile() -> str:
     """Return the profile that make added to this call, as make takes it."""
-    given = dict(zip(sys.argv, sys.argv[1:], strict=False)).get("--profile")
+    given = dict(pairwise(sys.argv)).get("--profile")
     return f" PROFILE={Path(given).name}" if given else ""
 
 

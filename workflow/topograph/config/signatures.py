@@ -10,8 +10,7 @@ from importlib.util import decode_source
 from pathlib import Path
 from typing import NamedTuple
 
-from topograph.foundation.errors import ConfigError
-from topograph.foundation.modules import module_source
+from topograph.foundation.modules import module_source, not_python, parsed_source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 # A module that calls one of these may bind names that its source does not show.
@@ -142,15 +141,7 @@ def _is(node: ast.expr, name: str) -> bool:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_bytes())
-    except SyntaxError as error:
-        raise _not_python(path, error) from error
-
-
-def _not_python(path: Path, error: SyntaxError) -> ConfigError:
-    where = f"{path}, line {error.lineno}" if error.lineno else str(path)
-    return ConfigError(f"{where}: no valid Python: {error.msg}; correct that file")
+    return parsed_source(path)
 
 
 @cache
@@ -159,7 +150,7 @@ def _may_bind(path: Path, name: str) -> bool:
     try:
         table = symtable.symtable(decode_source(path.read_bytes()), str(path), "exec")
     except SyntaxError as error:
-        raise _not_python(path, error) from error
+        raise not_python(path, error) from error
     symbols = [table.lookup(known) for known in table.get_identifiers()]
     bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
     calls = (node for node in ast.walk(_tree(path)) if isinstance(node, ast.Call))

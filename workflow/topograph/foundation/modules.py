@@ -1,9 +1,12 @@
-"""Where the source of a module lies, found without importing it."""
+"""The source of a module, found and parsed without importing it."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from pathlib import Path
+
+from topograph.foundation.errors import ConfigError
 
 
 def module_source(module: str) -> Path | None:
@@ -26,3 +29,17 @@ def module_source(module: str) -> Path | None:
         if list(base.parent.glob(f"{base.name}.*.so")):
             return None
     raise ModuleNotFoundError(f"package {top!r} has no module {module!r}", name=module)
+
+
+def parsed_source(path: Path) -> ast.Module:
+    """Return the syntax tree of a source file; raise ConfigError with the line of a mistake."""
+    try:
+        return ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        raise not_python(path, error) from error
+
+
+def not_python(path: Path, error: SyntaxError) -> ConfigError:
+    """Build the error for a file that is no valid Python."""
+    where = f"{path}, line {error.lineno}" if error.lineno else str(path)
+    return ConfigError(f"{where}: no valid Python: {error.msg}; correct that file")

@@ -14,8 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from topograph.foundation.errors import TopographError
-from topograph.foundation.modules import module_source
+from topograph.foundation.modules import module_source, parsed_source
 from topograph.foundation.storage import write_json
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +47,7 @@ def code_digest(*modules: str, scripts: Iterable[str | Path] = ()) -> str:
     version envs/lock.txt fixes only the named module's file counts: torch has thousands. The
     config models are left out: what a job reads of them, resolved, is a parameter of the job
     already. Raises ModuleNotFoundError for a module outside topograph that is not installed,
-    TopographError for one that is no valid Python.
+    ConfigError for one that is no valid Python.
     """
     seen: dict[str, str] = {}
     pending: list[str] = []
@@ -141,12 +140,7 @@ def _parsed(path: Path, module: str, modified: int) -> tuple[str, tuple[str, ...
 
 
 def _tree_without_docstrings(path: Path) -> ast.Module:
-    try:
-        tree = ast.parse(path.read_bytes())
-    except SyntaxError as error:
-        raise TopographError(
-            f"{path}, line {error.lineno}: no valid Python: {error.msg}"
-        ) from error
+    tree = parsed_source(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
