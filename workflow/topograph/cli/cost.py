@@ -19,8 +19,10 @@ import numpy as np
 
 from topograph.config.models import (
     Analysis,
+    Around,
     Landscape,
     PinnTraining,
+    Spectrum,
     SupervisedTraining,
     Target,
 )
@@ -45,6 +47,8 @@ from topograph.problems.through_deepxde import load_deepxde
 ITERATIONS = 1_000
 # Products with the Hessian for two or three eigenpairs in the default study: 60 to 130.
 PRODUCTS = 90
+# Those of the top eigenvalues, the trace and the density together.
+SPECTRUM_PRODUCTS = PRODUCTS + 96 + 640
 # Larger samples of the data than this are timed in part.
 EXAMPLES = 32
 ENOUGH_SECONDS = 0.3
@@ -122,6 +126,9 @@ class _Stopwatch:
         if isinstance(analysis, Landscape):
             landscapes = len(cell.seeds) * len(analysis.epochs)
             return landscapes * self._landscape(cell.training, analysis)
+        if isinstance(analysis, Spectrum):
+            spectra = len(cell.seeds) * len(analysis.epochs)
+            return spectra * SPECTRUM_PRODUCTS * self._product(cell.training, analysis)
         epoch, test = self._epoch(cell.training, analysis.batch or cell.training.schedule.batch)
         retraining = analysis.epochs * (epoch + test) + test
         return len(analysis.seeds) * len(analysis.steps) * retraining
@@ -138,6 +145,22 @@ class _Stopwatch:
 
     def _landscape(self, training: Any, analysis: Landscape) -> float:
         """Return the seconds of one landscape: directions, points, and those again in float64."""
+        key, few, share = self._on_few(training, analysis)
+        count = analysis.points**analysis.dimensions
+        again = 0 if analysis.dtype == "float64" else 2 * len(random_vertices(count))
+        point = self._time([*key, "point"], lambda: _points(training, few))
+        seconds = share * (count + again) * point
+        if analysis.directions == "hessian":
+            seconds += PRODUCTS * self._product(training, analysis)
+        return seconds
+
+    def _product(self, training: Any, analysis: Landscape | Spectrum) -> float:
+        """Return the seconds of a Hessian-vector product."""
+        key, few, share = self._on_few(training, analysis)
+        return share * self._time([*key, "product"], lambda: _product(training, few))
+
+    def _on_few(self, training: Any, analysis: Any) -> tuple[list[Any], Any, float]:
+        """Return what a unit's seconds depend on, the analysis on few examples, all by these."""
         key, share = self._subject(training), 1.0
         if isinstance(training, SupervisedTraining):
             total = key[0][0][0]
@@ -145,14 +168,7 @@ class _Stopwatch:
             analysis = analysis.model_copy(update={"examples": min(wanted, EXAMPLES)})
             share = wanted / min(wanted, EXAMPLES)
         key += [analysis.examples, analysis.dtype, analysis.objective, analysis.batch_norm]
-        count = analysis.points**analysis.dimensions
-        again = 0 if analysis.dtype == "float64" else 2 * len(random_vertices(count))
-        seconds = (count + again) * self._time([*key, "point"], lambda: _points(training, analysis))
-        if analysis.directions == "hessian":
-            seconds += PRODUCTS * self._time(
-                [*key, "product"], lambda: _product(training, analysis)
-            )
-        return share * seconds
+        return key, analysis, share
 
     def _subject(self, training: Any) -> list[Any]:
         """Return what the seconds depend on: shapes of the data, the model, the loss."""
@@ -228,7 +244,7 @@ def _iterations(training: PinnTraining, count: int) -> tuple[Callable[[], Any], 
     return lambda: pinn.train_seed(some, 0, Path()), 1
 
 
-def _objective(training: Any, analysis: Landscape) -> Objective:
+def _objective(training: Any, analysis: Around) -> Objective:
     """Return the objective around the initial weights of a seed."""
     if isinstance(training, SupervisedTraining):
         model = supervised.build_network(training, build_data(training.data), 0)
@@ -250,7 +266,7 @@ def _points(training: Any, analysis: Landscape) -> tuple[Callable[[], Any], int]
     return tile, plan.tile
 
 
-def _product(training: Any, analysis: Landscape) -> tuple[Callable[[], Any], int]:
+def _product(training: Any, analysis: Landscape | Spectrum) -> tuple[Callable[[], Any], int]:
     dtype = "float64" if analysis.dtype == "float64" else "float32"
     product = HessianProduct(_objective(training, analysis), dtype=dtype)
     vector = np.ones(product.size)

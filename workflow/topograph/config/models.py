@@ -39,6 +39,18 @@ def _not_reserved(name: str) -> str:
     return name
 
 
+# What a claim is tested on; topograph.claims says which claims need which.
+Role = Literal[
+    "pinn-grid",
+    "pinn-grid-scaled",
+    "pinn-4d",
+    "pinn-betas",
+    "pinn-betas-spectrum",
+    "unet-epochs",
+    "residual",
+    "residual-spectrum",
+]
+Folder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 StudyName = Annotated[Name, AfterValidator(_not_reserved)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -194,13 +206,30 @@ class SupervisedTraining(Strict):
 Training = Annotated[PinnTraining | SupervisedTraining, Field(discriminator="family")]
 
 
-class Landscape(Strict):
+class Around(Strict):
+    """What the loss around trained weights is evaluated on.
+
+    ``epochs`` counts from 0, the initial weights; ``examples`` limits the training data that the
+    loss is averaged over. ``objective`` is the loss on the data, or with the decay term that the
+    optimiser saw; ``batch_norm`` runs on the buffers of the centre or is recalibrated at each
+    point.
+    """
+
+    epochs: Annotated[list[Annotated[int, Field(ge=0)] | Literal["last"]], Field(min_length=1)] = [
+        "last"
+    ]
+    examples: Count | None = None
+    objective: Literal["data", "regularised"] = "data"
+    batch_norm: Literal["centre", "recalibrated"] = "centre"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Landscape(Around):
     """A loss landscape on a grid of directions around trained weights, and its topology.
 
-    ``distance`` is the largest |alpha| in units of the direction; ``epochs`` counts from 0, the
-    initial weights; ``examples`` limits the training data that the loss is averaged over.
-    ``objective`` is the loss on the data, or with the decay term that the optimiser saw;
-    ``batch_norm`` runs on the buffers of the centre or is recalibrated at each point.
+    ``distance`` is the largest |alpha| in units of the direction, or, where ``extent`` is
+    ``curvature``, of 1 / sqrt(|eigenvalue|) along each unit eigenvector: there the quadratic part
+    of the loss rises by distance**2 / 2 along each axis, in every landscape alike.
     """
 
     kind: Literal["landscape"]
@@ -208,16 +237,31 @@ class Landscape(Strict):
     dimensions: Annotated[int, Field(ge=1, le=6)]
     points: Annotated[int, Field(ge=2)]
     distance: Positive
+    extent: Literal["fixed", "curvature"] = "fixed"
     normalization: Literal["none", "filter", "layer", "model"] = "none"
-    epochs: Annotated[list[Annotated[int, Field(ge=0)] | Literal["last"]], Field(min_length=1)] = [
-        "last"
-    ]
-    examples: Count | None = None
-    objective: Literal["data", "regularised"] = "data"
-    batch_norm: Literal["centre", "recalibrated"] = "centre"
     dtype: Literal["float32", "float64", "bfloat16", "tf32"] = "float32"
     connectivity: Literal["freudenthal", "axis", "moore", "mutual-knn"] = "freudenthal"
-    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check_extent(self) -> Landscape:
+        if self.extent == "curvature" and (self.directions, self.normalization) != (
+            "hessian",
+            "none",
+        ):
+            raise PydanticCustomError(
+                "extent",
+                "extent: curvature needs directions: hessian and normalization: none, whose "
+                "eigenvalues set the length of each axis; choose these, or extent: fixed",
+            )
+        return self
+
+
+class Spectrum(Around):
+    """The Hessian at trained weights: top eigenvalues by magnitude, trace, spectral density."""
+
+    kind: Literal["spectrum"]
+    eigenvalues: Count = 20
+    dtype: Literal["float32", "float64"] = "float32"
 
 
 class JumpRetrain(Strict):
@@ -238,11 +282,12 @@ class JumpRetrain(Strict):
     mds_distance: Literal["euclidean", "cosine"] = "cosine"
 
 
-Analysis = Annotated[Landscape | JumpRetrain, Field(discriminator="kind")]
+Analysis = Annotated[Landscape | Spectrum | JumpRetrain, Field(discriminator="kind")]
 
 # Keys that the job which begins an analysis does not read: another value samples nothing anew.
 READ_LATER = {
     "landscape": {"connectivity"},
+    "spectrum": set(),
     "jump-retrain": {"knn", "neighbours", "mds_distance"},
 }
 
@@ -256,13 +301,15 @@ class Plan(Strict):
     """What an experiment does with its training block: seeds, grid, variants, analyses.
 
     ``grid`` maps a dotted key of the training block to its values; ``variants`` maps a name to
-    several such overrides at once; the cells are the product of both.
+    several such overrides at once; the cells are the product of both. ``published`` is the folder
+    of reports/published/ that its tables go to, by default that of the study.
     """
 
     seeds: Seeds
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     variants: dict[Name, dict[str, Any]] = {}
     analyses: dict[Name, Analysis] = {}
+    published: Folder | None = None
 
 
 class PinnExperiment(PinnTraining, Plan):
@@ -276,28 +323,44 @@ class SupervisedExperiment(SupervisedTraining, Plan):
 Experiment = Annotated[PinnExperiment | SupervisedExperiment, Field(discriminator="family")]
 
 
-class Figure(Strict):
-    """A page of the report: a notebook, by default the one of the same name, and its analysis."""
+class Source(Strict):
+    """Where results come from: an analysis of every run of an experiment."""
 
-    title: str
-    notebook: Name | None = None
     experiment: Name
     analysis: Name
 
 
+class Figure(Source):
+    """A page of the report: a notebook, by default the one of the same name, and what it draws.
+
+    ``others`` are more results that it draws, by the names that the notebook has for them.
+    """
+
+    title: str
+    notebook: Name | None = None
+    others: dict[Name, Source] = {}
+
+
 class Study(Strict):
-    """One config file: named experiments and the figures to draw from them."""
+    """One config file: named experiments, the claims to test on them, the figures to draw.
+
+    ``claims`` maps a role, what a claim is tested on, to the results that play it.
+    """
 
     study: StudyName
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    claims: dict[Role, Source] = {}
     figures: dict[Name, Figure] = {}
 
     @model_validator(mode="after")
     def _check_references(self) -> Study:
+        sources: dict[str, Source] = {f"claims.{role}": s for role, s in self.claims.items()}
         for name, figure in self.figures.items():
-            where = f"figures.{name}"
-            experiment = _lookup(f"{where}.experiment", figure.experiment, self.experiments)
-            _lookup(f"{where}.analysis", figure.analysis, experiment.analyses)
+            sources[f"figures.{name}"] = figure
+            sources |= {f"figures.{name}.others.{n}": other for n, other in figure.others.items()}
+        for where, source in sources.items():
+            experiment = _lookup(f"{where}.experiment", source.experiment, self.experiments)
+            _lookup(f"{where}.analysis", source.analysis, experiment.analyses)
         for name, experiment in self.experiments.items():
             for label, analysis in experiment.analyses.items():
                 _check_analysis(f"experiments.{name}.analyses.{label}", experiment, analysis)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from topograph.config.models import Landscape, PinnTraining, Target
+from topograph.config.models import Around, PinnTraining, Target
 from topograph.config.targets import resolve
 from topograph.data.dataset import sum_of
 from topograph.families.build import build, build_model
@@ -148,7 +148,7 @@ def _errors(problem: Any, model: torch.nn.Module) -> dict[str, float]:
 
 
 def objective(
-    training: PinnTraining, state: Mapping[str, np.ndarray], analysis: Landscape
+    training: PinnTraining, state: Mapping[str, np.ndarray], analysis: Around
 ) -> Objective:
     """Return the true training loss around given weights."""
     problem = build_problem(training.problem)

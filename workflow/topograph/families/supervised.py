@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from topograph.config.models import Adam, Landscape, Sgd, SupervisedTraining
+from topograph.config.models import Adam, Around, Sgd, SupervisedTraining
 from topograph.data.dataset import Dataset
 from topograph.families.build import build_data, build_loss, build_model
 from topograph.families.result import SeedResult, load_state, state_arrays
@@ -278,7 +278,7 @@ def _loaded(
 
 
 def objective(
-    training: SupervisedTraining, state: Mapping[str, np.ndarray], analysis: Landscape
+    training: SupervisedTraining, state: Mapping[str, np.ndarray], analysis: Around
 ) -> Objective:
     """Return the mean loss on training examples, evenly spaced over the set.
 

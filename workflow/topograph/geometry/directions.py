@@ -14,6 +14,7 @@ from topograph.objective.engines import Parameters
 from topograph.objective.objective import Objective
 from topograph.objective.vectors import flatten, flatten_each, unflatten
 
+EXTENTS = ("fixed", "curvature")
 NORMALIZATIONS = ("none", "filter", "layer", "model")
 
 
@@ -77,18 +78,43 @@ def random_directions(
 
 
 def hessian_directions(
-    eigenpairs: Eigenpairs, n: int, *, normalization: str = "none"
+    eigenpairs: Eigenpairs, n: int, *, normalization: str = "none", extent: str = "fixed"
 ) -> Directions:
     """Return the first n Hessian eigenvectors, unit-norm or normalised like random directions.
 
     Geniesse et al. 2024 use them raw for physics-informed networks and normalised by layer for
-    segmentation; normalising changes angles, which ``cosines`` reports.
+    segmentation; normalising changes angles, which ``cosines`` reports. With ``extent`` curvature
+    each has the norm 1 / sqrt(|eigenvalue|): at alpha_i the quadratic part of the loss has risen,
+    or fallen, by alpha_i**2 / 2 along any of them. Raises TopographError for n out of range,
+    another extent, an extent with a normalisation, or an eigenvalue of 0.
     """
     available = len(eigenpairs.values)
     if not 1 <= n <= available:
         raise TopographError(f"n is {n}; {available} eigenvectors were computed, so 1 to that many")
     raw = {name: value[:n] for name, value in eigenpairs.vectors.items()}
+    if extent not in EXTENTS:
+        raise unknown_name("extent", extent, EXTENTS)
+    if extent == "curvature":
+        _check_scalable(eigenpairs.values[:n], normalization)
+        lengths = torch.from_numpy(np.abs(eigenpairs.values[:n]) ** -0.5)
+        raw = {
+            name: value * lengths.to(value.dtype).reshape(-1, *[1] * (value.ndim - 1))
+            for name, value in raw.items()
+        }
     return _normalized(raw, eigenpairs.objective, normalization)
+
+
+def _check_scalable(values: np.ndarray, normalization: str) -> None:
+    if normalization != "none":
+        raise TopographError(
+            f"extent curvature came with normalization {normalization!r}, which would undo it; "
+            "allowed: none"
+        )
+    if not (np.abs(values) > 0).all():
+        raise TopographError(
+            f"the eigenvalues are {values}; an extent by curvature needs them other than 0: "
+            "choose extent fixed"
+        )
 
 
 def path_directions(objective: Objective, checkpoints: Sequence[Parameters], n: int) -> Directions:

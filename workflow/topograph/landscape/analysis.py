@@ -41,6 +41,7 @@ ASKED = (
     "dimensions",
     "normalization",
     "distance",
+    "extent",
     "dtype",
     "objective",
     "batch_norm",
@@ -119,13 +120,13 @@ def landscapes(
     ``all``. Seeds whose training diverged are NaN, with ``diverged`` 1, and have no directions.
     With ``shard`` (i, k) the i-th of k parts of each is sampled into ``work``.
     """
-    epochs = [_epoch_number(cell, epoch) for epoch in analysis.epochs]
+    epochs = [epoch_number(cell, epoch) for epoch in analysis.epochs]
     directions: dict[str, np.ndarray] = {}
     grids = []
     for seed in cell.seeds:
         row = []
         for number, epoch in zip(epochs, analysis.epochs, strict=True):
-            state = _state(cell, weights, seed, epoch)
+            state = state_at(cell, weights, seed, epoch)
             one, vectors = _one(cell, analysis, state, seed, work, device, shard)
             row.append(one)
             named = {f"{seed}/{number}/{name}": value for name, value in vectors.items()}
@@ -154,7 +155,7 @@ def measured_again(
         dataset[name] = dataset[name].copy()
     for (seed, epoch), chosen in vertices.items():
         one = dataset.sel(seed=seed, epoch=epoch)
-        state = _state(cell, weights, seed, epoch)
+        state = state_at(cell, weights, seed, epoch)
         objective = family_of(cell.training).objective(cell.training, state, analysis)
         prefix = f"{seed}/{epoch}/"
         directions = Directions(
@@ -168,15 +169,16 @@ def measured_again(
     return dataset
 
 
-def _state(cell: Cell, weights: str | Path, seed: int, epoch: int | str) -> dict[str, np.ndarray]:
+def state_at(cell: Cell, weights: str | Path, seed: int, epoch: int | str) -> dict[str, np.ndarray]:
     """Return the weights of an epoch; those at the divergence for epochs that never came."""
-    if epoch != "last" and int(epoch) <= _epoch_number(cell, "last"):
+    if epoch != "last" and int(epoch) <= epoch_number(cell, "last"):
         last, _ = trained_state(weights, seed, "last")
         epoch = min(int(epoch), last)
     return trained_state(weights, seed, epoch)[1]
 
 
-def _epoch_number(cell: Cell, epoch: int | str) -> int:
+def epoch_number(cell: Cell, epoch: int | str) -> int:
+    """Return an epoch of an analysis as a number; a pinn has 0 and 1."""
     if epoch != "last":
         return int(epoch)
     return cell.training.schedule.epochs if isinstance(cell.training, SupervisedTraining) else 1
@@ -224,7 +226,8 @@ def _directions(
         "eigenvalue": ("direction", pairs.values),
         "eigenvalue_residual": ("direction", pairs.residuals),
     }
-    return hessian_directions(pairs, n, normalization=normalization), found
+    chosen = hessian_directions(pairs, n, normalization=normalization, extent=analysis.extent)
+    return chosen, found
 
 
 def _eigenpairs(
