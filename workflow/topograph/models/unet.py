@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from topograph.models.crf_rnn import CrfRnn
+
 
 class DoubleConv(nn.Sequential):
     """Two 3x3 convolutions, each followed by batch norm and ReLU."""
@@ -24,10 +26,19 @@ class DoubleConv(nn.Sequential):
 class UNet(nn.Module):
     """Encoder and decoder with skip connections; ``width`` channels at full resolution.
 
-    Image sides must be divisible by 2**(depth - 1).
+    Image sides must be divisible by 2**(depth - 1). With ``crf_steps`` above 0 a CRF-RNN of that
+    many updates over windows of ``crf_radius`` pixels refines the logits (Zheng et al. 2015).
     """
 
-    def __init__(self, in_channels: int, classes: int, width: int = 16, depth: int = 4) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        width: int = 16,
+        depth: int = 4,
+        crf_steps: int = 0,
+        crf_radius: int = 4,
+    ) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(depth)]
         self.encoder = nn.ModuleList(
@@ -37,9 +48,11 @@ class UNet(nn.Module):
         self.upsample = nn.ModuleList(nn.ConvTranspose2d(c, half, 2, 2) for c, half in rising)
         self.decoder = nn.ModuleList(DoubleConv(2 * half, half) for _, half in rising)
         self.head = nn.Conv2d(width, classes, 1)
+        self.crf = CrfRnn(classes, crf_steps, crf_radius) if crf_steps else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (B, in_channels, H, W) to logits (B, classes, H, W)."""
+        image = x
         skips: list[torch.Tensor] = []
         for level, block in enumerate(self.encoder):
             x = block(F.max_pool2d(x, 2) if level else x)
@@ -47,4 +60,5 @@ class UNet(nn.Module):
         skips.pop()
         for upsample, block in zip(self.upsample, self.decoder, strict=True):
             x = block(torch.cat([upsample(x), skips.pop()], dim=1))
-        return self.head(x)
+        logits = self.head(x)
+        return logits if self.crf is None else self.crf(logits, image)
