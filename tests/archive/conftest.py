@@ -154,7 +154,7 @@ def _landscape(made: Finished, run: int) -> None:
     made.finish("sample_landscape", [landscape], [weights], **asked)
     tables = {
         name: made.file("topology", f"hessian-3d.{name}.parquet", run)
-        for name in ("pairs", "quantities", "variability")
+        for name in ("pairs", "quantities", "choices", "variability")
     }
     quantities = [
         {"seed": seed, "points": points, **key, "minima": 2.0 + run, "smad": float("nan")}
@@ -162,6 +162,8 @@ def _landscape(made: Finished, run: int) -> None:
         for points in (5, 3)
     ]
     write_table(tables["quantities"], pd.DataFrame(quantities))
+    choices = [{"seed": seed, "choice": "as sampled", **key, "minima": 2.0} for seed in (0, 1)]
+    write_table(tables["choices"], pd.DataFrame(choices))
     write_table(
         tables["variability"], pd.DataFrame([{"measure": "bottleneck", "mean": 0.1, **key}])
     )

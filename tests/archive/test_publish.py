@@ -45,6 +45,7 @@ def test_each_experiment_has_its_tables_and_each_table_its_manifest(finished):
     assert {path.relative_to(TABLES).as_posix(): t.rows for path, t in found.items()} == {
         "convection/metrics.csv": 4,
         "convection/hessian-3d.quantities.csv": 8,
+        "convection/hessian-3d.choices.csv": 4,
         "convection/hessian-3d.variability.csv": 2,
         "digits/metrics.csv": 1,
         "digits/jump-retrain.quality.csv": 1,
@@ -100,7 +101,7 @@ def test_trajectories_give_a_row_for_each_ray_at_the_last_epoch(finished):
 def test_publishing_twice_changes_no_byte(finished):
     publish(finished.study)
     before = contents(TABLES)
-    assert [table.written for table in publish(finished.study)] == [False] * 7
+    assert [table.written for table in publish(finished.study)] == [False] * 8
     assert contents(TABLES) == before
 
 

@@ -137,8 +137,12 @@ def test_a_figure_links_the_interactive_profiles_that_are_there(fake_study: Any)
         config="config/demo.yaml",
         body="",
         command="make it",
-        runs=[{"run": run, "label": "beta < 1"}, {"run": "gone", "label": "beta 2"}],
-        analysis="hessian-3d",
+        sources={
+            "": {
+                "analysis": "hessian-3d",
+                "runs": [{"run": run, "label": "beta < 1"}, {"run": "gone", "label": "beta 2"}],
+            }
+        },
     )
     html = page.read_text()
     assert f'<a href="../profiles/{run}.hessian-3d.html">beta &lt; 1</a></dd>' in html

@@ -59,7 +59,8 @@ def test_every_table_names_run_seed_epoch_and_connectivity(tables: dict[str, pd.
     for name, table in tables.items():
         assert set(table) >= KEYS - ({"seed"} if name == "variability" else set())
         assert table["run"].unique().tolist() == ["a-run"]
-        assert table["connectivity"].unique().tolist() == ["axis"]
+        named = table["connectivity"].unique().tolist()
+        assert named == ["axis"] or (name == "choices" and len(named) == 4)
 
 
 def test_tables_are_those_of_the_merge_tree_of_each_landscape(

@@ -6,7 +6,14 @@ from snakemake.exceptions import WorkflowError
 
 from topograph.config.load import parse_study
 from topograph.config.models import Landscape, first_settings
-from topograph.config.runs import analyses, cells, entries, labels_of, members
+from topograph.config.runs import (
+    analyses,
+    cells,
+    entries,
+    labels_of,
+    members,
+    sources_shown,
+)
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError, nearest
 from topograph.foundation.provenance import code_digest
@@ -116,10 +123,9 @@ def code_of_figure(wildcards):
     return code_digest(scripts=[f"{SCRIPTS}/figure.py", notebook_of(wildcards)])
 
 
-def runs_of(figure):
-    """Return the cells that a figure shows."""
-    chosen = STUDY.figures[figure].experiment
-    return [entry for entry in RUNS if entry["experiment"] == chosen]
+def shown_by(figure):
+    """Return what a figure draws from: its own source, by the name "", and others."""
+    return sources_shown(STUDY.figures[figure], RUNS)
 
 
 def filled(files, **wildcards):
@@ -129,11 +135,13 @@ def filled(files, **wildcards):
 
 def analysis_files(run, name):
     """Return every file that an analysis of a run leaves, by its kind."""
-    if isinstance(analysis_asked(run, name), Landscape):
-        stages = [rules.sample_landscape, rules.topology, rules.profile_page]
-    else:
-        stages = [rules.jump_retrain, rules.embed, rules.homology]
-    files = [file for stage in stages for file in stage.output]
+    stages = {
+        "landscape": [rules.sample_landscape, rules.topology, rules.profile_page],
+        "spectrum": [rules.spectrum],
+        "jump-retrain": [rules.jump_retrain, rules.embed, rules.homology],
+    }
+    kind = analysis_asked(run, name).kind
+    files = [file for stage in stages[kind] for file in stage.output]
     return filled(files, run=run, analysis=name)
 
 
@@ -152,11 +160,17 @@ def all_analyses():
 
 
 def figure_inputs(wildcards):
-    chosen = STUDY.figures[wildcards.figure]
-    runs = [entry["run"] for entry in runs_of(wildcards.figure)]
-    files = [file for run in runs for file in analysis_files(run, chosen.analysis)]
-    weights = [file for run in runs for file in filled(rules.train.output, run=run)]
-    return [*weights, *files]
+    shown = [
+        (entry["run"], source["analysis"])
+        for source in shown_by(wildcards.figure).values()
+        for entry in source["runs"]
+    ]
+    weights = [
+        file
+        for run in dict.fromkeys(run for run, _ in shown)
+        for file in filled(rules.train.output, run=run)
+    ]
+    return [*weights, *(file for run, name in shown for file in analysis_files(run, name))]
 
 
 def notebook_of(wildcards):

@@ -29,7 +29,7 @@ rule figure:
         config=SOURCE,
         results=RESULTS,
         figure=lambda wildcards: STUDY.figures[wildcards.figure].model_dump(),
-        runs=lambda wildcards: runs_of(wildcards.figure),
+        sources=lambda wildcards: shown_by(wildcards.figure),
         code=code_of_figure,
     script:
         "../scripts/figure.py"

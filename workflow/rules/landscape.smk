@@ -1,4 +1,4 @@
-"""Landscapes.  IN: trained weights  OUT: results/<study>/landscape/<run>/<analysis>.nc"""
+"""Landscapes and spectra.  IN: trained weights  OUT: results/<study>/landscape|spectrum/<run>/"""
 
 # Absent on a CPU: the Kubernetes executor asks for GPUs wherever the name stands, be there 0.
 GPU = {} if DEVICE == "cpu" else {"gpu": 1}
@@ -57,3 +57,29 @@ rule sample_landscape:
         code=code_of_run("sample_landscape.py"),
     script:
         "../scripts/sample_landscape.py"
+
+
+rule spectrum:
+    """Compute eigenvalues, trace and spectral density of the Hessian of each seed of a run."""
+    input:
+        data_of,
+        weights=rules.train.output.weights,
+    output:
+        spectrum=f"{RESULTS}/spectrum/{{run}}/{{analysis}}.nc",
+        quantities=f"{RESULTS}/spectrum/{{run}}/{{analysis}}.quantities.parquet",
+    log:
+        f"{RESULTS}/logs/spectrum/{{run}}/{{analysis}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/spectrum/{{run}}/{{analysis}}.tsv"
+    priority: 1
+    resources:
+        **GPU,
+        mem_mb=2000,
+        runtime="4h",
+    params:
+        cell=cell_of,
+        analysis=first_settings_of,
+        scratch=scratch_of_analysis,
+        code=code_of_run("spectrum.py"),
+    script:
+        "../scripts/spectrum.py"

@@ -18,6 +18,7 @@ rule topology:
                 "marks",
                 "tree",
                 "quantities",
+                "choices",
                 "variability",
             )
         },

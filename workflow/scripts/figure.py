@@ -17,6 +17,6 @@ with job(snakemake):
         config=snakemake.params.config,
         results=snakemake.params.results,
         figure=snakemake.params.figure,
-        runs=snakemake.params.runs,
+        sources=snakemake.params.sources,
         executed=snakemake.log.notebook,
     )

@@ -9,7 +9,16 @@ from typing import Any
 
 from topograph.config.load import load_study
 from topograph.config.models import Analysis, Study
-from topograph.config.runs import Cell, Member, analyses, cells, entries, labels_of, members
+from topograph.config.runs import (
+    Cell,
+    Member,
+    analyses,
+    cells,
+    entries,
+    labels_of,
+    members,
+    sources_shown,
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,5 @@ class Asked:
         figure = self.study.figures.get(name)
         if figure is None:
             return None
-        runs = [
-            entry for entry in entries(self.members) if entry["experiment"] == figure.experiment
-        ]
-        return {"figure": figure.model_dump(), "runs": runs}
+        sources = sources_shown(figure, entries(self.members))
+        return {"figure": figure.model_dump(), "sources": sources}

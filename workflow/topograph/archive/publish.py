@@ -62,6 +62,8 @@ def publish(
 ) -> list[Published]:
     """Merge the finished rows of a study into ``<reports>/published/<study>/<experiment>/``.
 
+    An experiment's ``published`` may name another folder than the study's.
+
     A finished row replaces the published one with the same keys, unless only the published one is
     current; rows of cells that are not finished here stay. ``code`` has the rule and digest of each
     job that a row goes back to; ``settings`` is a digest that the manifest spells out; ``current``
@@ -89,7 +91,7 @@ class _Publisher:
         self.study = asked.study.study
         self._asked, self._today = asked, Today(asked)
         self._results = results / self.study
-        self._target = reports / "published" / self.study
+        self._target = reports / "published"
         self._makers, self._sums = Makers(), Sums()
 
     def all(self) -> list[Published]:
@@ -100,7 +102,8 @@ class _Publisher:
         ]
 
     def _publish(self, experiment: str, table: Table) -> Published:
-        path = self._target / experiment / f"{table.name}.csv"
+        folder = self._asked.study.experiments[experiment].published or self.study
+        path = self._target / folder / experiment / f"{table.name}.csv"
         members = {m.cell.run: m for m in self._asked.members if m.experiment == experiment}
         content = _published(path, table, self._sums)
         for run in members:

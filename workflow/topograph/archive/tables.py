@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from topograph.config.models import Experiment, Landscape
+from topograph.config.models import Experiment
 from topograph.foundation.errors import DataError
 from topograph.foundation.provenance import canonical_json
 from topograph.foundation.storage import read_dataset, read_table
@@ -38,7 +38,7 @@ def tables_of(experiment: Experiment) -> list[Table]:
     """Return the tables that the runs of an experiment leave when all its analyses are finished."""
     found = [Table("metrics", "train", "metrics.parquet", ("run", "seed"))]
     for analysis, chosen in experiment.analyses.items():
-        for name, stage, suffix, keys in _LANDSCAPE if isinstance(chosen, Landscape) else _JUMPS:
+        for name, stage, suffix, keys in _TABLES[chosen.kind]:
             found.append(
                 Table(f"{analysis}.{name}", stage, f"{analysis}{suffix}", ("run", *keys), analysis)
             )
@@ -47,13 +47,16 @@ def tables_of(experiment: Experiment) -> list[Table]:
 
 _LANDSCAPE = (
     ("quantities", "topology", ".quantities.parquet", ("seed", "epoch", "points")),
+    ("choices", "topology", ".choices.parquet", ("seed", "epoch", "choice")),
     ("variability", "topology", ".variability.parquet", ("epoch", "measure")),
 )
+_SPECTRA = (("quantities", "spectrum", ".quantities.parquet", ("seed", "epoch")),)
 _JUMPS = (
     ("quality", "embedding", ".quality.parquet", ()),
     ("statistics", "homology", ".statistics.parquet", ("neighbours",)),
     ("returns", "trajectory", ".nc", ("seed", "step")),
 )
+_TABLES = {"landscape": _LANDSCAPE, "spectrum": _SPECTRA, "jump-retrain": _JUMPS}
 
 
 def read_rows(path: Path, keys: Sequence[str]) -> list[Row]:

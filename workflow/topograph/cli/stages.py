@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from topograph.archive.asked import Asked
-from topograph.config.models import JumpRetrain, Landscape, first_settings
-from topograph.config.runs import Cell, entries, labels_of
+from topograph.config.models import JumpRetrain, Landscape, Spectrum, first_settings
+from topograph.config.runs import Cell, entries, labels_of, sources_shown
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.foundation.provenance import Code, Start, write_manifest
@@ -20,6 +20,7 @@ from topograph.foundation.threads import limit_threads
 STAGES = {
     "train": "train every seed of a cell; finished seeds and epochs are kept",
     "sample": "sample the landscapes of trained cells",
+    "spectrum": "compute eigenvalues, traces and spectral densities of trained cells",
     "topology": "compute trees, diagrams and quantities of landscapes, and their pages",
     "jump": "jump from trained weights and retrain",
     "embed": "embed trajectories with PHATE and compute their homology",
@@ -27,7 +28,7 @@ STAGES = {
 }
 TEMPLATES = "workflow/topograph/report/templates"
 # The stages whose files a figure may show, beside the training.
-SHOWN = ("landscape", "topology", "trajectory", "embedding", "homology")
+SHOWN = ("landscape", "topology", "spectrum", "trajectory", "embedding", "homology")
 
 
 def add_commands(commands: Any) -> None:
@@ -40,7 +41,7 @@ def add_commands(commands: Any) -> None:
         stage.add_argument("only", nargs="*", metavar="name", help=only)
         if name not in ("train", "figure"):
             stage.add_argument("--analysis", help="one analysis by name; all by default")
-        if name == "sample":
+        if name in ("sample", "spectrum"):
             stage.add_argument("--device", default="cpu", help="cpu (default) or cuda")
         stage.add_argument(
             "--threads",
@@ -223,15 +224,20 @@ def _landscape(study: Selection, cell: Cell, name: str) -> dict[str, str]:
     }
 
 
-def _sample(study: Selection, cell: Cell, name: str, analysis: Landscape) -> None:
-    from topograph.landscape.analysis import write_landscapes
-
-    outputs, inputs = _landscape(study, cell, name), _weights(study, cell)
-    parameters: dict[str, Any] = {
+def _first_parameters(study: Selection, cell: Cell, name: str, analysis: Any) -> dict[str, Any]:
+    """Return the parameters of the job that begins an analysis."""
+    return {
         "cell": cell.to_dict(),
         "analysis": first_settings(analysis),
         "scratch": study.file("scratch", cell, f"analyses/{name}"),
     }
+
+
+def _sample(study: Selection, cell: Cell, name: str, analysis: Landscape) -> None:
+    from topograph.landscape.analysis import write_landscapes
+
+    outputs, inputs = _landscape(study, cell, name), _weights(study, cell)
+    parameters = _first_parameters(study, cell, name, analysis)
     device = study.options.device
     with recorded(
         study, "sample_landscape", outputs, inputs, parameters, modules=cell.modules, device=device
@@ -242,6 +248,31 @@ def _sample(study: Selection, cell: Cell, name: str, analysis: Landscape) -> Non
             inputs["weights"],
             outputs["landscape"],
             directions=outputs["directions"],
+            scratch=parameters["scratch"],
+            code=parameters["code"],
+            device=device,
+        )
+
+
+def _spectrum(study: Selection, cell: Cell, name: str, analysis: Spectrum) -> None:
+    from topograph.landscape.curvature import write_spectra
+
+    outputs = {
+        "spectrum": study.file("spectrum", cell, f"{name}.nc"),
+        "quantities": study.file("spectrum", cell, f"{name}.quantities.parquet"),
+    }
+    inputs = _weights(study, cell)
+    parameters = _first_parameters(study, cell, name, analysis)
+    device = study.options.device
+    with recorded(
+        study, "spectrum", outputs, inputs, parameters, modules=cell.modules, device=device
+    ):
+        write_spectra(
+            cell,
+            analysis,
+            inputs["weights"],
+            outputs["spectrum"],
+            quantities=outputs["quantities"],
             scratch=parameters["scratch"],
             code=parameters["code"],
             device=device,
@@ -295,11 +326,7 @@ def _jump(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> Non
 
     outputs = {"trajectory": study.file("trajectory", cell, f"{name}.nc")}
     inputs = _weights(study, cell)
-    parameters: dict[str, Any] = {
-        "cell": cell.to_dict(),
-        "analysis": first_settings(analysis),
-        "scratch": study.file("scratch", cell, f"analyses/{name}"),
-    }
+    parameters = _first_parameters(study, cell, name, analysis)
     with recorded(study, "jump_retrain", outputs, inputs, parameters, modules=cell.modules):
         write_trajectories(
             cell,
@@ -343,17 +370,20 @@ def _figure(study: Selection, figure: str) -> None:
         "pdf": f"{stem}.pdf",
         "values": f"{stem}.values.json",
     }
-    shown = [
-        entry for entry in entries(study.asked.members) if entry["experiment"] == asked.experiment
-    ]
+    sources = sources_shown(asked, entries(study.asked.members))
     parameters: dict[str, Any] = {
         "study": study.study.study,
         "config": study.options.study,
         "results": study.results,
         "figure": asked.model_dump(),
-        "runs": shown,
+        "sources": sources,
     }
-    inputs = {path: path for entry in shown for path in study.made(entry["run"], asked.analysis)}
+    inputs = {
+        path: path
+        for source in sources.values()
+        for entry in source["runs"]
+        for path in study.made(entry["run"], source["analysis"])
+    }
     inputs |= {"notebook": notebook, **_templates("page.html")}
     with recorded(study, "figure", outputs, inputs, parameters, notebooks=[notebook]):
         make_figure(
@@ -366,6 +396,7 @@ def _figure(study: Selection, figure: str) -> None:
 
 ANALYSES: dict[str, tuple[type, Callable[[Selection, Cell, str, Any], None]]] = {
     "sample": (Landscape, _sample),
+    "spectrum": (Spectrum, _spectrum),
     "topology": (Landscape, _topology),
     "jump": (JumpRetrain, _jump),
     "embed": (JumpRetrain, _embed),

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from topograph.config.models import NUMBER_AS_TEXT, Study
-from topograph.config.notebooks import notebook_problem
+from topograph.config.notebooks import notebook_problem, others_problem
 from topograph.foundation.errors import ConfigError, nearest
 
 # The words of pydantic that speak of its own objects, in the words of a study file.
@@ -97,9 +97,15 @@ def _check_name(study: Study, source: str) -> None:
 
 def _check_notebooks(study: Study, source: str) -> None:
     for figure, chosen in study.figures.items():
-        experiment = study.experiments[chosen.experiment]
+        notebook, experiment = chosen.notebook or figure, study.experiments[chosen.experiment]
+        others = {
+            name: study.experiments[other.experiment].analyses[other.analysis]
+            for name, other in chosen.others.items()
+        }
         analysis = experiment.analyses[chosen.analysis]
-        problem = notebook_problem(chosen.notebook or figure, experiment, analysis)
+        problem = notebook_problem(notebook, experiment, analysis) or others_problem(
+            notebook, others
+        )
         if problem:
             raise ConfigError(f"{source}: figures.{figure}: {problem}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,17 +18,22 @@ NOTEBOOKS = PACKAGE_ROOT / "notebooks"
 FENCE = "# ---"
 
 
+Kind = Literal["landscape", "spectrum", "jump-retrain"]
+
+
 class Drawable(Strict):
     """The header ``jupyter: topograph`` of a notebook; what is left out may be anything.
 
     ``targets`` are the short names of data or problems that it is made for; what a dotted path
-    leads to is not known before it runs.
+    leads to is not known before it runs. ``others`` are the sources that it draws beside its own,
+    by name, with the kind of analysis of each.
     """
 
-    kind: Literal["landscape", "jump-retrain"]
+    kind: Kind
     family: Literal["pinn", "supervised"] | None = None
     dimensions: Annotated[list[Count], Field(min_length=1)] | None = None
     targets: Annotated[list[str], Field(min_length=1)] | None = None
+    others: dict[str, Kind] = Field(default_factory=dict)
 
 
 def notebooks() -> list[str]:
@@ -50,6 +56,25 @@ def notebook_problem(name: str, experiment: Experiment, analysis: Analysis) -> s
         return None
     others = [other for other in known if _mismatch(other, experiment, analysis) is None]
     return f"the notebook {name!r} draws {problem}; allowed: {', '.join(others) or 'none yet'}"
+
+
+def others_problem(name: str, others: Mapping[str, Analysis]) -> str | None:
+    """Return why a notebook cannot draw these further sources beside its own, or None."""
+    if name not in notebooks():
+        return None
+    wanted = header(NOTEBOOKS / f"{name}.py").others
+    for other, analysis in others.items():
+        if other not in wanted:
+            return (
+                f"others.{other}: the notebook {name!r} draws no such source"
+                f"{nearest(other, wanted)}; allowed: {', '.join(wanted) or 'none'}"
+            )
+        if analysis.kind != wanted[other]:
+            return (
+                f"others.{other}: the notebook {name!r} draws analyses of kind {wanted[other]!r} "
+                f"there, received {analysis.kind!r}"
+            )
+    return None
 
 
 def _mismatch(name: str, experiment: Experiment, analysis: Analysis) -> str | None:

@@ -12,7 +12,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from topograph.config.load import config_error
-from topograph.config.models import Analysis, Experiment, Plan, Study, Training, analysis_problem
+from topograph.config.models import (
+    Analysis,
+    Experiment,
+    Figure,
+    Plan,
+    Study,
+    Training,
+    analysis_problem,
+)
 from topograph.config.targets import SHORT_NAMES, resolve, signature
 from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import digest
@@ -94,6 +102,20 @@ def entries(all_members: list[Member]) -> list[dict[str, Any]]:
         }
         for member in all_members
     ]
+
+
+def sources_shown(figure: Figure, listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return analysis and runs of what a figure draws from: itself under "", others by name.
+
+    ``listed`` are the study's `entries`.
+    """
+    return {
+        name: {
+            "analysis": source.analysis,
+            "runs": [entry for entry in listed if entry["experiment"] == source.experiment],
+        }
+        for name, source in {"": figure, **figure.others}.items()
+    }
 
 
 def labels_of(all_members: list[Member], run: str) -> list[str]:

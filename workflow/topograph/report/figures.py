@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from topograph.config.notebooks import header
 from topograph.report.notebook import run_notebook
 from topograph.report.page import write_page
 
@@ -18,21 +19,24 @@ def make_figure(
     config: str,
     results: str,
     figure: Mapping[str, Any],
-    runs: Sequence[dict[str, Any]],
+    sources: Mapping[str, dict[str, Any]],
     executed: str | Path,
 ) -> None:
     """Write ``<page's stem>.svg``, ``.pdf``, ``.values.json`` and the page itself.
 
-    ``figure`` is the entry of the study file, ``runs`` what it shows; ``results`` is the folder of
-    the study's results. The executed notebook is kept at ``executed`` whether or not it succeeds.
+    ``figure`` is the entry of the study file; ``sources`` are the analysis and the runs that it
+    shows, its own under the name "" and others by theirs; ``results`` is the folder of the study's
+    results. The executed notebook is kept at ``executed`` whether or not it succeeds.
 
     Raises TopographError when the notebook fails, DataError when a result is missing.
     """
-    page, title, analysis = Path(page), figure["title"], figure["analysis"]
+    page, title = Path(page), figure["title"]
+    others = {name: source for name, source in sources.items() if name}
+    draws_others = bool(header(Path(notebook)).others)
     parameters = {
         "results": results,
-        "analysis": analysis,
-        "runs": runs,
+        **sources[""],
+        **({"others": others} if draws_others else {}),
         "title": title,
         "output": str(page.with_suffix("")),
     }
@@ -44,6 +48,5 @@ def make_figure(
         config=config,
         body=body,
         command=f"make {page}",
-        runs=runs,
-        analysis=analysis,
+        sources=sources,
     )

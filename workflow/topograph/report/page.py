@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,15 +24,15 @@ def write_page(
     config: str,
     body: str,
     command: str,
-    runs: Sequence[Mapping[str, Any]] = (),
-    analysis: str = "",
+    sources: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> None:
     """Write the page of a figure whose SVG, PDF and values lie beside it under the same stem.
 
     ``config`` is the study file and ``command`` the line that remakes the page. ``body`` is HTML
     from ``run_notebook`` and is inserted as it is; everything else is escaped. The page links
     ``<stem>.manifest.json``, which the job writes after it, the pages of the study's site and, by
-    label, ../profiles/<run>.<analysis>.html of the ``runs`` (run and label) that have it.
+    label, ../profiles/<run>.<analysis>.html of the ``runs`` (run and label) of the ``sources`` that
+    have it.
 
     Raises DataError when one of the figure's files is missing or broken.
     """
@@ -49,17 +50,26 @@ def write_page(
         command=command,
         title=published["title"],
         caption=published["caption"],
-        profiles=_profiles(output.parent.parent / "profiles", runs, analysis),
+        profiles=_profiles(output.parent.parent / "profiles", sources),
         body=Markup(body),
     )
 
 
-def _profiles(
-    folder: Path, runs: Sequence[Mapping[str, Any]], analysis: str
-) -> list[tuple[str, str]]:
-    """Return label and file name of the interactive pages that are there."""
-    names = [(run["label"], f"{run['run']}.{analysis}.html") for run in runs]
-    return [(label, name) for label, name in names if (folder / name).is_file()]
+def _profiles(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return label and file name of the interactive pages that are there.
+
+    Where several sources are shown, the label says which.
+    """
+    names = {
+        f"{run['run']}.{source['analysis']}.html": (run["label"], source["analysis"])
+        for source in sources.values()
+        for run in source["runs"]
+    }
+    return [
+        (label if len(sources) == 1 else f"{label} ({analysis})", name)
+        for name, (label, analysis) in names.items()
+        if (folder / name).is_file()
+    ]
 
 
 def write_html(output: Path, template: str, **values: Any) -> Path:

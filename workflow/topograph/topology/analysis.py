@@ -12,6 +12,7 @@ import xarray as xr
 from topograph.config.models import Landscape
 from topograph.config.runs import Cell
 from topograph.foundation.storage import read_dataset, read_weights, write_table
+from topograph.topology.choices import under_choices
 from topograph.topology.critical import counts_by_index
 from topograph.topology.merge_tree import MergeTree, merge_tree
 from topograph.topology.persistence import persistence
@@ -20,7 +21,7 @@ from topograph.topology.quantities import quantities
 from topograph.topology.resolution import resolved
 from topograph.topology.variability import variability
 
-TABLES = ("pairs", "diagram", "profile", "marks", "tree", "quantities", "variability")
+TABLES = ("pairs", "diagram", "profile", "marks", "tree", "quantities", "choices", "variability")
 ERRORS = ("error_absolute", "error_relative")
 COARSEST = 5
 # More basins than this no picture can show.
@@ -73,7 +74,8 @@ def landscape_topology(dataset: xr.Dataset, connectivity: str) -> dict[str, pd.D
     named, ``resolved`` where the landscape's measured errors cannot explain the pair; ``diagram``
     is that of the vertex construction (the axis connectivity), by GUDHI; ``quantities`` holds a row
     for the grid and one for each subgrid of every 2nd, 4th, … vertex, by ``points``;
-    ``variability`` compares the seeds of each epoch. A landscape without a finite value has no rows
+    ``choices`` holds a row for each other way to analyse the same grid; ``variability`` compares
+    the seeds of each epoch. A landscape without a finite value has no rows
     but one of ``quantities``, all NaN, with ``diverged`` 1.
     """
     collected: list[dict[str, pd.DataFrame]] = []
@@ -110,7 +112,8 @@ def _tables(
         "diagram": _diagram(values),
         "quantities": pd.DataFrame(numbers),
     }
-    return {name: table.assign(connectivity=tree.connectivity) for name, table in tables.items()}
+    named = {name: table.assign(connectivity=tree.connectivity) for name, table in tables.items()}
+    return named | {"choices": under_choices(values, connectivity, errors)}
 
 
 def _diagram(values: np.ndarray) -> pd.DataFrame:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
+from topograph.topology.connectivity import on_border
 from topograph.topology.merge_tree import MergeTree
 from topograph.topology.resolution import resolved
-from topograph.topology.shape import width_curve, width_slope
+from topograph.topology.shape import is_on_lattice, width_curve, width_slope
 
 LOW_PERCENT = (10, 25, 50)  # heights, in percent of the loss range, below which volume is counted
 
@@ -20,9 +22,13 @@ def quantities(tree: MergeTree, *, errors: Mapping[str, float] | None = None) ->
         vertices (finite), masked, minima, saddles (nodes of the tree), components
         minima_resolved, saddles_resolved   with the `errors` of a landscape, see `resolved`: the
                          minima of resolved pairs, and the saddles at which one of them dies
+        mean_persistence_resolved           over finite resolved pairs; 0 where there are none
     Persistence (XIE, arXiv 2411.09807: "average persistence", as death - birth)
         total_persistence, max_persistence    over finite pairs; 0 where there are none
         mean_persistence                      over finite pairs; NaN where there are none
+        mean_log_persistence                  of log10 death - log10 birth: the same for losses in
+                                              any unit; 0 where there are no pairs, NaN where a
+                                              birth or a death is not above 0
         total_, mean_persistence_with_global  with the pair of global minimum and maximum added,
                                               which the Topology ToolKit's diagrams contain
         persistence_entropy                   of the finite pairs' shares of the total (Atienza et
@@ -42,6 +48,7 @@ def quantities(tree: MergeTree, *, errors: Mapping[str, float] | None = None) ->
                               of the range
     Levels
         loss_minimum, loss_maximum, loss_range   of the finite values
+        loss_border      median over the border of a grid; NaN on graphs
         width_slope      1 for a quadratic bowl, 2 for a cone, see `width_slope`
 
     For a superlevel tree, minimum and maximum change places in every definition except
@@ -64,6 +71,7 @@ def quantities(tree: MergeTree, *, errors: Mapping[str, float] | None = None) ->
         "loss_minimum": float(values.min()),
         "loss_maximum": float(values.max()),
         "loss_range": extent,
+        "loss_border": _border(tree),
         "width_slope": width_slope(tree),
     }
 
@@ -72,10 +80,12 @@ def _resolved_counts(tree: MergeTree, errors: Mapping[str, float] | None) -> dic
     if errors is None:
         return {}
     kept = tree.pairs[resolved(tree.pairs, errors)]
-    deaths = kept.loc[np.isfinite(kept["death"]), "death_vertex"]
+    finite = kept[np.isfinite(kept["death"])]
+    lengths = (finite["death"] - finite["birth"]).abs()
     return {
         "minima_resolved": float(len(kept)),
-        "saddles_resolved": float(deaths.nunique()),
+        "saddles_resolved": float(finite["death_vertex"].nunique()),
+        "mean_persistence_resolved": float(lengths.mean()) if len(lengths) else 0.0,
     }
 
 
@@ -87,12 +97,27 @@ def _persistence_numbers(tree: MergeTree, extent: float) -> dict[str, float]:
     shares = lengths / total if lengths.size else lengths
     return {
         "mean_persistence": total / lengths.size if lengths.size else float("nan"),
+        "mean_log_persistence": _mean_log_persistence(finite),
         "total_persistence": total,
         "mean_persistence_with_global": (total + extent) / (lengths.size + 1),
         "total_persistence_with_global": total + extent,
         "max_persistence": float(lengths.max(initial=0.0)),
         "persistence_entropy": float(-(shares * np.log(shares)).sum()) if total else float("nan"),
     }
+
+
+def _mean_log_persistence(finite: pd.DataFrame) -> float:
+    ends = finite[["birth", "death"]].to_numpy()
+    if not (ends > 0).all():
+        return float("nan")
+    return float(np.abs(np.diff(np.log10(ends), axis=1)).mean()) if len(ends) else 0.0
+
+
+def _border(tree: MergeTree) -> float:
+    if not is_on_lattice(tree):
+        return float("nan")
+    border = tree.values[on_border(tree.shape) & (tree.vertex_arc >= 0)]
+    return float(np.median(border)) if border.size else float("nan")
 
 
 def _smad(tree: MergeTree, extent: float) -> dict[str, float]:

@@ -40,7 +40,7 @@ def width_slope(tree: MergeTree) -> float:
     """
     axes = sum(length > 1 for length in tree.shape)
     finite = tree.vertex_arc >= 0
-    if not _is_on_lattice(tree) or axes == 0:
+    if not is_on_lattice(tree) or axes == 0:
         return float("nan")
     heights = tree.heights[finite]
     top = heights[on_border(tree.shape)[finite]].min(initial=np.inf)
@@ -53,5 +53,6 @@ def width_slope(tree: MergeTree) -> float:
     return float(slope / (axes / 2))
 
 
-def _is_on_lattice(tree: MergeTree) -> bool:
+def is_on_lattice(tree: MergeTree) -> bool:
+    """Say whether the vertices of a tree are those of a grid, which has a border and axes."""
     return tree.connectivity in LATTICES or tree.connectivity.startswith("mutual-knn")

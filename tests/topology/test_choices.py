@@ -1,0 +1,61 @@
+"""The same landscape under other choices: each row against the analysis made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS, under_choices
+from topograph.topology.merge_tree import merge_tree
+from topograph.topology.quantities import quantities
+
+ERRORS = {"error_absolute": 0.05, "error_relative": 1.0}
+FIELD = np.random.default_rng(3).random((13, 13, 13)) + 1
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return under_choices(FIELD, "freudenthal", ERRORS).set_index("choice")
+
+
+@pytest.mark.parametrize(
+    ("choice", "values", "connectivity", "errors"),
+    [
+        (AS_SAMPLED, FIELD, "freudenthal", ERRORS),
+        ("axis connectivity", FIELD, "axis", ERRORS),
+        ("moore connectivity", FIELD, "moore", ERRORS),
+        ("mutual-knn connectivity", FIELD, "mutual-knn", ERRORS),
+        ("half the points", FIELD[::2, ::2, ::2], "freudenthal", ERRORS),
+        ("half the range", FIELD[3:10, 3:10, 3:10], "freudenthal", ERRORS),
+        ("one dimension less", FIELD[:, :, 6], "freudenthal", ERRORS),
+        ("unresolved pairs too", FIELD, "freudenthal", dict.fromkeys(ERRORS, 0.0)),
+    ],
+)
+def test_each_choice_is_the_analysis_made_by_hand(
+    table: pd.DataFrame,
+    choice: str,
+    values: np.ndarray,
+    connectivity: str,
+    errors: dict[str, float],
+) -> None:
+    expected = quantities(merge_tree(values, connectivity), errors=errors)
+    assert table.loc[choice, list(NUMBERS)].to_dict() == pytest.approx(
+        {name: expected[name] for name in NUMBERS}, nan_ok=True
+    )
+
+
+def test_nested_connectivities_and_errors_order_the_counts(table: pd.DataFrame) -> None:
+    minima = table["minima_resolved"]
+    assert minima["axis connectivity"] > minima[AS_SAMPLED] > minima["moore connectivity"]
+    assert minima["unresolved pairs too"] > minima[AS_SAMPLED]
+
+
+def test_widths_rise_to_the_whole_grid(table: pd.DataFrame) -> None:
+    widths = table[WIDTHS].to_numpy()
+    assert (np.diff(widths, axis=1) >= 0).all() and (widths[:, -1] == 1).all()
+
+
+def test_an_even_grid_has_no_part_around_its_centre() -> None:
+    found = set(under_choices(FIELD[:12, :12, :12], "axis", ERRORS)["choice"])
+    assert not found & {"half the points", "half the range", "one dimension less"}
