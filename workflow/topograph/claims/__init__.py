@@ -1,0 +1,1 @@
+"""Published claims as data: the statistic that tests each, its rule, and the verdict."""
