@@ -75,7 +75,7 @@ def estimate(
     """
     limit_threads(1)
     stopwatch, missing = _Stopwatch(), dict[str, list[str]]()
-    seconds = dict.fromkeys(("train", "landscape", "jump-retrain"), 0.0)
+    seconds = dict.fromkeys(("train", "landscape", "spectrum", "jump-retrain"), 0.0)
     for run, cell in track(cells.items(), "timing cells", len(cells)):
         absent = _absent(cell)
         if absent:

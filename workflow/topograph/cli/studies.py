@@ -50,6 +50,7 @@ def jobs(asked: Asked) -> dict[str, int]:
     return {
         "train": len(asked.cells),
         **dict.fromkeys(("landscape", "topology", "profile page"), landscapes),
+        "spectrum": kinds["spectrum"],
         **dict.fromkeys(("jump-retrain", "embedding", "homology"), jumps),
         "figure": len(asked.study.figures),
         "site": 2,
