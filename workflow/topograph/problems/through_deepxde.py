@@ -21,7 +21,8 @@ NEEDED = ("variables", "points", "residual", "grid", "exact")
 def load_deepxde() -> Any:
     """Import deepxde with its PyTorch backend and undo what the import changes.
 
-    DeepXDE prints a banner and makes CUDA torch's default device where there is one.
+    DeepXDE prints a banner and makes CUDA torch's default device where there is one. On the CPU no
+    default is set at all: torch would look for it in each of its calls, a quarter of the training.
     """
     import torch
 
@@ -29,7 +30,7 @@ def load_deepxde() -> Any:
     os.environ["DDE_BACKEND"] = "pytorch"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         deepxde = importlib.import_module("deepxde")
-    torch.set_default_device(device)
+    torch.set_default_device(None if device.type == "cpu" else device)
     return deepxde
 
 
