@@ -71,6 +71,40 @@ def draw_diagram(
     return artists
 
 
+def draw_persistence(axes: Axes, pairs: pd.DataFrame, highest: float) -> list[PathCollection]:
+    """Draw birth against persistence of the pairs of one merge tree; return an artist per kind.
+
+    `pairs` has columns birth and death; its essential pairs, which never die, end at `highest`, the
+    maximum of the values, as the Topology ToolKit pairs global minimum and maximum: triangles.
+    Pairs whose column `resolved` is False are grey. Axes are logarithmic where all values are
+    above 0. Source: arXiv 2411.09807, figure 2.
+    """
+    birth, death = pairs["birth"].to_numpy(), pairs["death"].to_numpy()
+    essential, resolved = np.isinf(death), is_resolved(pairs)
+    lengths = np.where(essential, highest, death) - birth
+    kinds = {
+        "pair": (~essential & resolved, COLOURS[0], "o", 3),
+        "pair, unresolved": (~essential & ~resolved, UNRESOLVED, "o", 2),
+        "global minimum and maximum": (essential, COLOURS[2], "^", 3),
+    }
+    artists = [
+        axes.scatter(
+            birth[chosen], lengths[chosen], s=14, c=colour, marker=marker, label=label, zorder=order
+        )
+        for label, (chosen, colour, marker, order) in kinds.items()
+        if chosen.any()
+    ]
+    axes.set(xlabel="birth", ylabel="persistence")
+    if len(birth) and birth.min() > 0 and lengths.min() > 0:
+        axes.set(xscale="log", yscale="log")
+        for axis, found in ((axes.xaxis, birth), (axes.yaxis, lengths)):
+            middle, half = np.sqrt(found.min() * found.max()), np.sqrt(found.max() / found.min())
+            half = max(1.3, half**1.15)
+            axis.set_view_interval(middle / half, middle * half, ignore=True)
+            _few_ticks(axis, 2 * np.log10(half))
+    return artists
+
+
 def draw_barcode(axes: Axes, pairs: pd.DataFrame, *, log: bool = False) -> list[LineCollection]:
     """Draw a bar from birth to death for each pair; return one artist per dimension and kind.
 
