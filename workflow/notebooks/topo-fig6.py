@@ -51,7 +51,8 @@ grid = grid[grid["epoch"] == grid.groupby("run")["epoch"].transform("max")]
 grid = grid.assign(relative_persistence=grid["mean_persistence_resolved"] / grid["loss_range"])
 spectra = pd.DataFrame(columns=["run", "epoch"])
 if "spectrum" in others:
-    spectra = Results(results, **others["spectrum"]).table("spectrum", "quantities")
+    source = Results(results, **others["spectrum"])
+    spectra = source.table("spectrum", "quantities")
     spectra = spectra[spectra["run"].isin(list(data.labels))]
     spectra = spectra[spectra["epoch"] == spectra.groupby("run")["epoch"].transform("max")]
 residual = all(SKIP in entry["parameters"] for entry in data.runs)
@@ -140,13 +141,15 @@ with figure_style():
 # %%
 seeds = grid["seed"].nunique()
 landscape = data.dataset("landscape", data.runs[0]["run"])
-curvature = (
-    " Curvature is that of the whole Hessian of the loss at the trained network: the eigenvalue of "
-    "largest magnitude with its sign, and Hutch++ estimates of the trace with bars of one standard "
-    "error."
-    if "trace" in titles
-    else " The study has no spectra: curvature is not drawn."
-)
+curvature = " The study has no spectra: curvature is not drawn."
+if "trace" in titles:
+    examples = source.dataset("spectrum", source.runs[0]["run"]).attrs["examples"]
+    points = "all training points" if examples == "all" else f"{examples} training examples"
+    curvature = (
+        f" Curvature is that of the whole Hessian of the loss over {points}: the eigenvalue of "
+        "largest magnitude with its sign, and Hutch++ estimates of the trace with bars of one "
+        "standard error."
+    )
 if residual:
     told = "; ".join(
         f"{label}: loss {trained.loc[label, 'loss at the centre']}, "
