@@ -10,11 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from topograph.plotting.field import (
+    HeatMap,
     class_handles,
     draw_classes,
     draw_heat_map,
+    draw_heat_maps,
     draw_image,
     draw_solution,
+    shared_norm,
 )
 
 FRAME = pd.DataFrame(
@@ -102,3 +105,24 @@ def test_the_legend_of_classes_has_their_colours(axes: Axes) -> None:
 def test_an_image_stands_like_its_classes(axes: Axes) -> None:
     intensities = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(draw_image(axes, intensities).get_array(), np.rot90(intensities))
+
+
+def test_notes_stand_in_empty_cells_and_below_numbers(axes: Axes) -> None:
+    notes = pd.DataFrame([["", "3 of 5", ""], ["", "missing", ""]], FRAME.index, FRAME.columns)
+    draw_heat_map(axes, FRAME * 1e-3, notes=notes)
+    printed = {text.get_position(): text.get_text() for text in axes.texts}
+    assert printed[0, 0] == "1e-6"
+    assert printed[1, 0] == "1e-5\n3 of 5"
+    assert printed[1, 1] == "missing"
+
+
+def test_heat_maps_share_colours_where_their_norm_is_shared() -> None:
+    notes = FRAME.isna().replace({True: "none", False: ""})
+    norm = shared_norm(FRAME, FRAME * 100)
+    assert norm is not None and (norm.vmin, norm.vmax) == (1e-3, 1e3)
+    figure = Figure()
+    maps = {"ours": HeatMap(FRAME, notes, norm), "empty": HeatMap(FRAME * np.nan, notes, None)}
+    first, second = draw_heat_maps(figure, maps)
+    assert first.images[0].norm is norm
+    assert [axes.get_title(loc="left") for axes in (first, second)] == ["ours", "empty"]
+    assert len(figure.axes) == 3

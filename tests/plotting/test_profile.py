@@ -13,7 +13,13 @@ from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from topograph.foundation.errors import TopographError
-from topograph.plotting.profile import CELLS, draw_profile, draw_profiles
+from topograph.plotting.profile import (
+    CELLS,
+    as_share,
+    draw_profile,
+    draw_profile_grid,
+    draw_profiles,
+)
 from topograph.plotting.style import UNRESOLVED, figure_style
 from topograph.topology.analysis import MOST_DRAWN
 from topograph.topology.merge_tree import merge_tree
@@ -158,3 +164,26 @@ def test_style_is_restored_and_files_are_reproducible(shape: Profile) -> None:
             files.append(file.getvalue())
     assert files[0] == files[1] and b"<text" not in files[0]
     assert dict(matplotlib.rcParams) == before
+
+
+def test_small_profiles_stand_in_their_place_with_their_range(shape: Profile) -> None:
+    axes = axes_of_a_figure()
+    found = {("a", 1): (shape.table(), shape.marks()), ("b", 2): "missing"}
+    draw_profile_grid(axes, ["a", "b"], [1, 2], lambda *at: found.get(at, "diverged"))
+    words = {text.get_text(): text.get_position() for text in axes.texts}
+    assert words["missing"] == (1, -1)
+    assert words["1e0 … 7e0"] == (0, 0.43)
+    assert [text.get_text() for text in axes.texts].count("diverged") == 2
+    (basins,) = (c for c in axes.collections if c.get_paths() and c.get_array() is not None)
+    corners = np.concatenate([path.vertices for path in basins.get_paths()])
+    assert corners.min(axis=0) == pytest.approx([-0.42, -0.4])
+    assert corners.max(axis=0) == pytest.approx([0.42, 0.24])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_widths_may_count_shares_of_the_grid(shape: Profile) -> None:
+    table, marks = as_share(shape.table(), shape.marks())
+    assert np.ptp(table["x"]) == 1
+    assert marks["x"].iloc[0] / table["x"].max() == shape.marks()["x"].iloc[0] / 5
+    empty, _ = as_share(shape.table().iloc[:0], shape.marks().iloc[:0])
+    assert len(empty) == 0

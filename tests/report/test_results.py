@@ -9,15 +9,19 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from topograph.foundation.errors import DataError
+from topograph.foundation.errors import DataError, TopographError
 from topograph.foundation.storage import write_dataset, write_table
 from topograph.report.results import (
     DISTANCES,
     Results,
+    best_and_worst,
     captioned,
     connectivity_in_words,
+    extent_in_words,
+    finest,
     sampling_in_words,
     spread,
+    with_relative_persistence,
 )
 
 RUNS = [
@@ -186,3 +190,132 @@ def test_captions_name_the_connectivity_and_what_ties_do() -> None:
     assert connectivity_in_words(pd.DataFrame({"connectivity": ["axis"]})) == "axis connectivity"
     words = connectivity_in_words(pd.DataFrame({"connectivity": ["mutual-knn, k = 12"]}))
     assert words.startswith("mutual-knn, k = 12, ties") and "axis neighbours alone" in words
+
+
+BETA, RATE = "problem.kwargs.beta", "optimiser.learning_rate"
+GRID = [
+    {
+        "run": run,
+        "label": f"{beta}, {rate}",
+        "parameters": {BETA: beta, RATE: rate},
+        "seeds": [0, 1],
+    }
+    for run, beta, rate in (("p", 6.0, 1.0), ("q", 6.0, 0.1), ("r", 1.0, 1.0))
+]
+
+
+def errors_of(values: dict[str, list[float]]) -> pd.DataFrame:
+    rows = [
+        {"run": run, "seed": seed, "error": value}
+        for run, found in values.items()
+        for seed, value in enumerate(found)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_means_over_seeds_say_what_they_lack(tmp_path: Path) -> None:
+    nan = float("nan")
+    results = Results(tmp_path, "x", GRID)
+    found = results.over_seeds(errors_of({"p": [1.0, 3.0], "q": [nan, 5.0]}), "error")
+    assert found["note"].to_dict() == {"p": "", "q": "1 of 2", "r": "missing"}
+    assert found.loc[["p", "q"], "mean"].tolist() == [2.0, 5.0]
+    found = results.over_seeds(errors_of({"p": [nan, float("inf")], "q": [1.0]}), "error")
+    assert found["note"].to_dict() == {"p": "diverged", "q": "1 of 2", "r": "missing"}
+    assert found["mean"].isna().tolist() == [True, False, True]
+
+
+def test_values_lie_on_the_axes_of_the_grid_in_the_order_of_the_study(tmp_path: Path) -> None:
+    values = pd.Series({"p": 1.0, "q": 2.0, "r": 3.0})
+    frame = Results(tmp_path, "x", GRID).on_axes(values, RATE, BETA)
+    assert frame.index.tolist() == [1.0, 0.1]
+    assert frame.columns.tolist() == [6.0, 1.0]
+    assert frame.loc[1.0].tolist() == [1.0, 3.0]
+    assert frame.loc[0.1, 6.0] == 2.0
+    assert frame.isna().loc[0.1, 1.0]
+
+
+def test_a_grid_needs_both_axes_and_one_run_at_each_place(tmp_path: Path) -> None:
+    values = pd.Series({"p": 1.0, "q": 2.0, "r": 3.0})
+    alone = [*GRID[:2], GRID[2] | {"parameters": {BETA: 1.0}}]
+    with pytest.raises(TopographError, match=r"cannot hold '1.0, 1.0'"):
+        Results(tmp_path, "x", alone).on_axes(values, RATE, BETA)
+    twice = [*GRID, GRID[0] | {"run": "s"}]
+    with pytest.raises(TopographError, match="several runs share one"):
+        Results(tmp_path, "x", twice).on_axes(
+            pd.concat([values, pd.Series({"s": 0.0})]), RATE, BETA
+        )
+
+
+def test_partial_results_leave_out_what_is_not_finished(tmp_path: Path, results: Results) -> None:
+    (tmp_path / "train" / "a-run" / "metrics.parquet").unlink()
+    with pytest.raises(DataError, match="a-run"):
+        results.training("metrics")
+    partial = Results(tmp_path, "hessian-3d", RUNS, partial=True)
+    assert partial.training("metrics")["run"].unique().tolist() == ["b-run", "c-run"]
+    with pytest.raises(DataError, match=r"b-run/history\.parquet"):
+        partial.training("history")
+
+
+def test_one_run_of_many_and_the_first_that_is_there(tmp_path: Path, results: Results) -> None:
+    assert results.only("c-run").table("topology", "quantities")["minima"].tolist() == [2, 12]
+    assert results.has("topology", "quantities") and not results.has("topology", "tree")
+    (tmp_path / "landscape" / "b-run" / "hessian-3d.nc").unlink()
+    assert results.any_dataset("landscape")["loss"].item() == 1
+
+
+def test_a_small_profile_is_that_of_the_first_seed_or_says_why_not(tmp_path: Path) -> None:
+    for run in ("p", "q"):
+        table = pd.DataFrame({"run": run, "seed": [0, 0, 1], "y": [1.0, 2.0, 3.0]})
+        for name in ("profile", "marks"):
+            path = tmp_path / "topology" / run / f"x.{name}.parquet"
+            write_table(path, table if run == "p" else table.iloc[2:])
+    results = Results(tmp_path, "x", GRID, partial=True)
+    profile, marks = results.small_profile(1.0, 6.0, (RATE, BETA))
+    assert profile["y"].tolist() == marks["y"].tolist() == [1.0, 2.0]
+    assert results.small_profile(0.1, 6.0, (RATE, BETA)) == "diverged"
+    assert results.small_profile(1.0, 1.0, (RATE, BETA)) == "missing"
+    assert results.small_profile(1.0, 70.0, (RATE, BETA)) == "missing"
+
+
+def test_variants_are_described_with_what_they_set() -> None:
+    variant = {"run": "v", "label": "low", "parameters": {"variant": "low", BETA: 1.0}, "seeds": []}
+    assert Results("", "x", [variant, GRID[0]]).described() == {
+        "v": "low: beta 1.0",
+        "p": "6.0, 1.0",
+    }
+
+
+def test_commands_name_the_files_of_each_run_in_full() -> None:
+    html = Results("results/study", "hessian-3d", GRID).commands().data
+    assert "make results/study/train/p/metrics.parquet<" in html
+    assert "make results/study/topology/q/hessian-3d.quantities.parquet<" in html
+
+
+def test_persistence_is_also_given_in_parts_of_the_range(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"run": "p", "seed": [0, 0, 1], "points": [21, 11, 21]}
+        | {"mean_persistence": [1.0, 9.0, 3.0], "loss_range": [10.0, 10.0, 100.0]}
+    )
+    assert with_relative_persistence(finest(table))["relative_persistence"].tolist() == [0.1, 0.03]
+    write_table(tmp_path / "topology" / "p" / "x.quantities.parquet", table)
+    numbers = Results(tmp_path, "x", GRID, partial=True).landscape_numbers(["relative_persistence"])
+    assert numbers.loc["6.0, 1.0", "relative_persistence"] == pytest.approx(0.065)
+    assert numbers["relative_persistence"].isna().tolist() == [False, True, True]
+
+
+def test_the_best_and_the_worst_seed_of_each_run() -> None:
+    metrics = errors_of({"p": [0.3, 0.1, 0.2], "q": [float("nan"), 0.5], "r": [0.7]})
+    assert best_and_worst(metrics, "error") == {
+        "p": {"best": 1, "worst": 0},
+        "q": {"best": 1, "worst": 0},
+        "r": {"best": 0},
+    }
+
+
+def test_captions_say_how_far_a_grid_reaches() -> None:
+    fixed = xr.Dataset(attrs={"distance": 2.0, "extent": "fixed"})
+    assert extent_in_words(fixed) == "alpha from -2 to 2"
+    scaled = xr.Dataset(attrs={"distance": 1.0, "extent": "curvature"})
+    assert extent_in_words(scaled).startswith(
+        "alpha from -1 to 1, in units of 1 / sqrt(|eigenvalue|)"
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib
@@ -11,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.patches import Rectangle
 
 from topograph.foundation.errors import TopographError
 from topograph.plotting.style import (
@@ -30,6 +32,9 @@ DOT = (3.0, 16.0)
 AREA_OF_DOTS = 800.0
 # Between profiles side by side, as a share of their width.
 GAP = 0.08
+# Points, in panels of which a page holds a hundred.
+SMALL_PRINT = 5.0
+SMALL_DOTS = 0.25
 
 
 class ProfileArtists(NamedTuple):
@@ -58,12 +63,8 @@ def draw_profile(
     tables have a column `resolved`, what is not is grey and has no dot. Raises TopographError where
     `log` meets a loss of 0 or less. Source: profiles paper, arXiv 2411.12136, figure 2C.
     """
-    lowest = table["y"].min()
-    if log and lowest <= 0:
-        raise TopographError(
-            f"the lowest loss of the profile is {lowest:g}; a logarithmic axis needs losses "
-            "above 0. Draw it with log=False"
-        )
+    if log:
+        _check_positive(table["y"].min())
     axes.set_facecolor(BACKGROUND)
     axes.set(xlabel="grid points", ylabel="loss", yscale="log" if log else "linear")
     basins = _basins(axes, table, norm, cmap, log=log, steps=steps)
@@ -118,6 +119,72 @@ def draw_profiles(
     reach = (0.5 + GAP) * width
     axes.set(xlabel="", xlim=(-reach, places[-1] + reach))
     return drawn
+
+
+def draw_profile_grid(
+    axes: Axes,
+    rows: Sequence[object],
+    columns: Sequence[object],
+    profile_of: Callable[[object, object], tuple[pd.DataFrame, pd.DataFrame] | str],
+) -> None:
+    """Draw a small profile for each row and column, each on a logarithmic loss scale of its own.
+
+    ``profile_of`` returns the table and marks of a place, or the words to write there; it is asked
+    for one place after another, so a large grid need not lie in memory at once. The lowest and
+    highest loss stand above each profile; heights, widths and colours are scaled to each alone.
+    Raises TopographError for a loss of 0 or less.
+    """
+    for (i, row), (j, column) in itertools.product(enumerate(rows), enumerate(columns)):
+        place = Rectangle((j - 0.46, -i - 0.46), 0.92, 0.92, color=BACKGROUND, lw=0, zorder=0)
+        axes.add_patch(place)
+        found = profile_of(row, column)
+        if isinstance(found, str):
+            axes.text(j, -i, found, fontsize=SMALL_PRINT, ha="center", va="center")
+            continue
+        low, high = float(found[0]["y"].min()), float(found[0]["y"].max())
+        left, width = float(found[0]["x"].min()), float(np.ptp(found[0]["x"])) or 1.0
+        _check_positive(low)
+        decades = np.log(high / low) or 1.0
+        placed = [
+            frame.assign(
+                x=j + 0.84 * ((frame["x"] - left) / width - 0.5),
+                y=-i - 0.4 + 0.64 * np.log(frame["y"] / low) / decades,
+            )
+            for frame in found
+        ]
+        drawn = draw_profile(axes, *placed, norm=LogNorm(low, high))
+        for dots in (drawn.minima, drawn.saddles):
+            dots.set_sizes(dots.get_sizes() * SMALL_DOTS)
+        for artist in drawn:
+            # Outlines of a hundred profiles would make a file that no viewer opens.
+            artist.set_rasterized(True)
+        words = f"{_short(low)} … {_short(high)}"
+        axes.text(j, -i + 0.43, words, fontsize=SMALL_PRINT, ha="center", va="top")
+    axes.set_facecolor("none")
+    axes.set_xticks(range(len(columns)), [str(column) for column in columns])
+    axes.set_yticks([-i for i in range(len(rows))], [str(row) for row in rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(0.5 - len(rows), 0.5), xlabel="", ylabel="")
+
+
+def as_share(table: pd.DataFrame, marks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a profile whose width counts shares of the grid, to stand beside one of another."""
+    width = float(np.ptp(table["x"])) if len(table) else 1.0
+    return table.assign(x=table["x"] / width), marks.assign(x=marks["x"] / width)
+
+
+def _check_positive(lowest: float) -> None:
+    if lowest <= 0:
+        raise TopographError(
+            f"the lowest loss of the profile is {lowest:g}; a logarithmic axis needs losses "
+            "above 0. Draw it with log=False"
+        )
+
+
+def _short(loss: float) -> str:
+    mantissa, exponent = f"{loss:.0e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def _basins(

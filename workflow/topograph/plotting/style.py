@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 # Okabe and Ito (2008): eight colours that the common forms of colour blindness keep apart.
@@ -55,6 +56,15 @@ def figure_style() -> Iterator[None]:
     """
     with matplotlib.rc_context(_SETTINGS):
         yield
+
+
+def stacked(heights: Mapping[str, float], width: float) -> tuple[Figure, dict[str, SubFigure]]:
+    """Return a figure and its blocks by name, one below the other; sizes are in inches."""
+    from matplotlib import pyplot as plt
+
+    figure = plt.figure(figsize=(width, sum(heights.values())))
+    blocks = figure.subfigures(len(heights), 1, height_ratios=list(heights.values()), squeeze=False)
+    return figure, dict(zip(heights, blocks[:, 0], strict=True))
 
 
 def is_resolved(table: pd.DataFrame) -> NDArray[np.bool_]:
