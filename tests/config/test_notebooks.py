@@ -39,7 +39,7 @@ def study(**experiment):
 def test_every_notebook_says_what_it_can_draw(name):
     path = NOTEBOOKS / f"{name}.py"
     found = header(path)
-    assert found.kind in ("landscape", "jump-retrain")
+    assert found.kind in ("landscape", "spectrum", "jump-retrain")
     for target in found.targets or []:
         assert target in {**SHORT_NAMES["data"], **SHORT_NAMES["problem"]}
     # The header is where jupytext keeps what belongs to a notebook, and no cell of it.
@@ -61,7 +61,7 @@ def test_what_a_dotted_path_leads_to_is_not_known_before_it_runs():
     assert notebook_problem("tlp-fig3", named, named.analyses["random-1d"]) is None
     problem = notebook_problem("tlp-fig2", named, named.analyses["random-4d"])
     assert problem is not None
-    assert problem.endswith("in 2 dimensions, received 4; allowed: profiles, tlp-fig3")
+    assert problem.endswith("in 2 dimensions, received 4; allowed: profiles, tlp-a5, tlp-fig3")
 
 
 @pytest.mark.parametrize(
