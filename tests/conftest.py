@@ -24,7 +24,10 @@ from topograph.foundation.storage import write_json, write_table
 from topograph.report.figure import publish
 from topograph.report.finished import FinishedStudy, read_finished
 from topograph.report.page import write_page
+from topograph.report.paper_pages import write_paper
+from topograph.report.papers import PAPERS
 from topograph.report.site import build_site
+from topograph.report.verdicts import read_claims
 
 BODY = "<table><thead><tr><th>beta</th><th>minima</th></tr></thead><tr><td>30</td><td>4</td></tr>"
 CAPTION = (
@@ -65,13 +68,15 @@ def few_digits() -> Callable[..., Dataset]:
 
 @dataclass(frozen=True)
 class FakeStudy:
-    """Where the study lies, which figures and which interactive pages it has."""
+    """Where the study lies, which figures, interactive pages and tables of claims it has."""
 
     file: Path
     reports: Path
     results: Path
     figures: list[str]
     profiles: list[Path]
+    papers: list[Path]
+    claims: list[Path]
 
     def read(self) -> FinishedStudy:
         """Read it as the site does."""
@@ -82,6 +87,8 @@ class FakeStudy:
             results=self.results,
             figures=self.figures,
             profiles=self.profiles,
+            papers=self.papers,
+            claims=self.claims,
         )
 
 
@@ -146,15 +153,72 @@ def fake_study(tmp_path: Path) -> FakeStudy:
     return make_study(tmp_path)
 
 
+@pytest.fixture
+def tested_study(tmp_path: Path) -> FakeStudy:
+    """The same study with claims tested on it."""
+    return make_study(tmp_path, claims=True)
+
+
 @pytest.fixture(scope="session")
 def fake_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of that study, for tests that only look at it."""
-    study = make_study(tmp_path_factory.mktemp("site"))
+    """The site of the study with claims, for tests that only look at it."""
+    study = make_study(tmp_path_factory.mktemp("site"), claims=True)
     build_site(study.read())
     return study.reports
 
 
-def make_study(folder: Path) -> FakeStudy:
+def claim(name: str, paper: str, verdict: str, value: float, **more: Any) -> dict[str, Any]:
+    """Return a row of the table of claims; numbers that are not given are missing."""
+    missing = dict.fromkeys(("low", "high", "p", "p_smallest", "p_holm"), float("nan"))
+    return {
+        "claim": name,
+        "paper": paper,
+        "figure": "",
+        "source": "section 4",
+        "sentence": f"What is said about {name}.",
+        "statistic": "Kendall's tau of minima and error over cells",
+        "value": value,
+        **missing,
+        "n": 0,
+        "units": "cells",
+        "rule": "supported where the interval lies above 0 and Holm's p is at most 0.05",
+        "verdict": verdict,
+        "note": "",
+        "command": "make results/demo/claims/claims.parquet",
+        **more,
+    }
+
+
+def add_claims(results: Path, inputs: list[Path]) -> list[Path]:
+    """Write four claims of two papers, and what another connectivity and range make of them."""
+    spread = {"low": 0.31234, "high": 0.81234, "p": 0.0004, "p_smallest": 1e-05, "p_holm": 0.0012}
+    within = spread | {"low": -0.2, "high": 0.6, "p": 0.04, "p_smallest": 0.03125, "p_holm": 0.12}
+    rows = [
+        claim(
+            "simpler-minima", "profiles", "supported", 0.61234, figure="tlp-fig3", n=70, **spread
+        ),
+        claim("deep-basins", "profiles", "inconclusive", 0.2, figure="tlp-fig3", n=5, **within)
+        | {"sentence": "Basins are <b>deep</b> & few.", "note": "2 < 7 cells: <i>beta 50</i>"},
+        claim("early-minima", "profiles", "not tested", float("nan"), figure="tlp-fig4"),
+        claim("saddles-grow", "companion", "not supported", -1234.5, figure="topo-fig6", n=10),
+    ]
+    choices = [
+        ("simpler-minima", "axis connectivity", "inconclusive", 0.1),
+        ("simpler-minima", "as sampled", "supported", 0.61234),
+        ("simpler-minima", "half the range", "not tested", float("nan")),
+        ("saddles-grow", "axis connectivity", "not supported", -1100.0),
+        ("saddles-grow", "as sampled", "not supported", -1234.5),
+    ]
+    varied = pd.DataFrame(choices, columns=["claim", "choice", "verdict", "value"])
+    numbers = dict.fromkeys(("low", "high", "p", "n"), float("nan"))
+    paths = [results / "claims" / f"{name}.parquet" for name in ("claims", "sensitivity")]
+    write_table(paths[0], pd.DataFrame(rows))
+    write_table(paths[1], varied.assign(**numbers))
+    manifest(paths[0], inputs=inputs, seconds=4)
+    return paths
+
+
+def make_study(folder: Path, *, claims: bool = False) -> FakeStudy:
     reports, results = folder / "reports" / "demo", folder / "results" / "demo"
     errors = {"relative_error": [0.01, 0.02, 0.03], "train_loss": [1e-5, 2e-5, 6e-5]}
     accuracy = {"test_accuracy": [0.95, 0.97], "train_loss": [0.1, float("nan")]}
@@ -186,7 +250,14 @@ def make_study(folder: Path) -> FakeStudy:
     file = folder / "config" / "demo.yaml"
     file.parent.mkdir()
     file.write_text("study: demo  # <b>\n")
-    return FakeStudy(file, reports, results, figures, [page])
+    tables = add_claims(results, profiles) if claims else []
+    papers = [reports / "papers" / f"{paper}.html" for paper in PAPERS]
+    for path in papers:
+        own = [name for name in PAPERS[path.stem].figures if name in figures]
+        write_paper(path, path.stem, study="demo", figures=figures, claims=read_claims(tables))
+        drawn = [reports / "figures" / f"{name}.html" for name in own]
+        manifest(path, inputs=[*drawn, *tables], seconds=1)
+    return FakeStudy(file, reports, results, figures, [page], papers, tables)
 
 
 @pytest.fixture(scope="session")

@@ -142,6 +142,26 @@ def test_the_first_tab_stop_skips_to_the_content(page: Any, fake_site: Path) -> 
         assert page.evaluate("document.activeElement.id") == "content"
 
 
+def test_verdicts_differ_without_colour(page: Any, fake_site: Path) -> None:
+    visit(page, fake_site / "claims.html")
+    words = page.locator(".counts .verdict").all_inner_texts()
+    borders = page.eval_on_selector_all(
+        ".counts .verdict", "all => all.map(one => getComputedStyle(one).borderStyle)"
+    )
+    assert len(set(words)) == len(set(borders)) == 4
+    changed = page.locator("td.differs")
+    assert changed.count() == 1 and "≠ differs" in changed.inner_text()
+
+
+def test_claims_lead_to_their_figure_and_back(page: Any, fake_site: Path) -> None:
+    visit(page, fake_site / "papers/profiles.html")
+    page.locator("#claims + p").get_by_role("link", name="claims").click()
+    table = page.get_by_role("region", name="Visualizing Loss Functions")
+    table.get_by_role("link", name="tlp-fig3").first.click()
+    assert page.url.endswith("/figures/tlp-fig3.html")
+    loaded(page)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_has_landmarks_and_a_language(page: Any, fake_site: Path, name: str) -> None:
     visit(page, fake_site / name)

@@ -35,6 +35,13 @@ def test_it_has_a_title_page_each_figure_and_the_runs(reader: PdfReader) -> None
     ]
 
 
+def test_the_title_page_counts_the_verdicts(tested_study: Any) -> None:
+    first = PdfReader(write_pdf(tested_study.read())).pages[0]
+    told = "3 of 4 claims tested (1 supported, 1 not supported, 1 inconclusive)"
+    text = words(first.extract_text())
+    assert told in text and "No published claim" not in text
+
+
 def test_a_figure_stands_with_caption_origin_and_command(reader: PdfReader) -> None:
     text = words(reader.pages[1].extract_text())
     assert "what lies between the points is not seen" in text
@@ -85,7 +92,8 @@ def test_another_process_writes_the_same_bytes(fake_study: Any) -> None:
         "from topograph.report.finished import read_finished\n"
         "from topograph.report.pdf import write_pdf\n"
         f"write_pdf(read_finished('demo', files=[{study.file!r}], reports={study.reports!r}, "
-        f"results={study.results!r}, figures={study.figures!r}, profiles={study.profiles!r}))\n"
+        f"results={study.results!r}, figures={study.figures!r}, profiles={study.profiles!r}, "
+        f"papers={study.papers!r}))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONHASHSEED": "7"})
     assert (study.reports / "report.pdf").read_bytes() == first

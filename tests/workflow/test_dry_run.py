@@ -14,6 +14,7 @@ EXPECTED = {
         "profile_page": 5,
         "jump_retrain": 2,
         "figure": 4,
+        "paper_page": 3,
         "site": 1,
     },
     "study": {
@@ -22,6 +23,7 @@ EXPECTED = {
         "profile_page": 11,
         "jump_retrain": 3,
         "figure": 5,
+        "paper_page": 3,
         "site": 1,
     },
     "paper": {"train": 217, "sample_landscape": 84, "jump_retrain": 133, "fetch_data": 3},

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 LIBRARY = "workflow/topograph"
-ALL_FIGURES_OF_LANDSCAPES = {"figure": 3, "site": 1}
+ALL_FIGURES_OF_LANDSCAPES = {"figure": 3, "paper_page": 2, "site": 1}
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_an_edit_of_the_merge_tree_reruns_topology_and_later(finished):
 def test_an_edit_of_phate_reruns_the_maps_and_later(finished):
     append(finished, f"{LIBRARY}/embedding/phate.py", "\nCHANGED = True\n")
     jobs = due(finished)
-    assert jobs == {"embed": 2, "homology": 2, "figure": 1, "site": 1}
+    assert jobs == {"embed": 2, "homology": 2, "figure": 1, "paper_page": 1, "site": 1}
 
 
 def test_an_edit_of_one_model_reruns_its_cells_alone(finished):
@@ -91,13 +91,14 @@ def test_an_edit_of_one_model_reruns_its_cells_alone(finished):
     assert jobs == {
         **dict.fromkeys(["train", "sample_landscape", "topology", "profile_page"], 1),
         "figure": 1,
+        "paper_page": 1,
         "site": 1,
     }
 
 
 def test_an_edited_notebook_reruns_its_figure_alone(finished):
     append(finished, "workflow/notebooks/tlp-fig4.py", "\nCHANGED = True\n")
-    assert due(finished) == {"figure": 1, "site": 1}
+    assert due(finished) == {"figure": 1, "paper_page": 1, "site": 1}
 
 
 def test_a_new_value_on_a_grid_axis_runs_its_cell_alone(finished):
@@ -105,6 +106,7 @@ def test_a_new_value_on_a_grid_axis_runs_its_cell_alone(finished):
     assert due(finished) == {
         **dict.fromkeys(["train", "sample_landscape", "topology", "profile_page"], 1),
         "figure": 1,
+        "paper_page": 1,
         "index": 1,
         "site": 1,
     }
@@ -127,13 +129,13 @@ def test_another_analysis_trains_nothing(finished):
 def test_another_connectivity_samples_nothing(finished):
     replace(finished, "config/smoke.yaml", "distance: 2.0,", "distance: 2.0, connectivity: moore,")
     jobs = due(finished)
-    assert jobs == {"topology": 2, "profile_page": 2, "figure": 1, "site": 1}
+    assert jobs == {"topology": 2, "profile_page": 2, "figure": 1, "paper_page": 1, "site": 1}
 
 
 def test_other_settings_of_the_map_retrain_nothing(finished):
     replace(finished, "config/smoke.yaml", "epochs: 15}", "epochs: 15, knn: 7}")
     jobs = due(finished)
-    assert jobs == {"embed": 2, "homology": 2, "figure": 1, "site": 1}
+    assert jobs == {"embed": 2, "homology": 2, "figure": 1, "paper_page": 1, "site": 1}
 
 
 def test_more_seeds_train_only_the_new_ones(finished):
@@ -154,6 +156,7 @@ def test_more_seeds_train_only_the_new_ones(finished):
     assert jobs == {
         **dict.fromkeys(["train", "sample_landscape", "topology", "profile_page"], 1),
         "figure": 1,
+        "paper_page": 1,
         "index": 1,
         "site": 1,
     }

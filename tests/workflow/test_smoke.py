@@ -85,7 +85,7 @@ def test_a_deleted_output_is_remade_with_what_depends_on_it(smoke):
     before = lost.read_bytes()
     lost.unlink()
     jobs = smoke.jobs(smoke.make("why").stdout)
-    assert jobs == {"topology": 1, "profile_page": 1, "figure": 1, "site": 1}
+    assert jobs == {"topology": 1, "profile_page": 1, "figure": 1, "paper_page": 1, "site": 1}
     assert smoke.make("smoke").returncode == 0
     assert lost.read_bytes() == before
 
@@ -96,7 +96,9 @@ def test_a_deleted_page_is_due_though_the_site_is_there(smoke, name):
     kept = lost.rename(lost.with_suffix(".kept"))
     jobs = smoke.jobs(smoke.make("why").stdout)
     kept.rename(lost)
-    assert jobs == ({"site": 1} if name == "report.pdf" else {"figure": 1, "site": 1})
+    assert jobs == (
+        {"site": 1} if name == "report.pdf" else {"figure": 1, "paper_page": 1, "site": 1}
+    )
 
 
 def test_a_truncated_weights_file_is_named_and_costs_nothing_else(smoke):

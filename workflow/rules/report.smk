@@ -1,5 +1,10 @@
 """The site.  IN: every figure, landscape and run  OUT: reports/<study>/**.html, report.pdf"""
 
+from topograph.report.papers import PAPERS
+
+# The tables of claims and of their sensitivity, where the study tests any.
+CLAIMS = claims_files() if "claims_files" in globals() else []
+
 
 rule profile_page:
     """Write the interactive page of the landscapes of a run."""
@@ -37,6 +42,33 @@ rule index:
         "../scripts/index.py"
 
 
+rule paper_page:
+    """Write the page of a paper: its claims, and its figures beside those of the study."""
+    input:
+        figures=lambda wildcards: [
+            file
+            for name in PAPERS[wildcards.paper].figures
+            if name in STUDY.figures
+            for file in filled(rules.figure.output, figure=name)
+        ],
+        claims=CLAIMS,
+        templates=templates("paper.html", "verdict.html", "claims.css"),
+    output:
+        page=f"{REPORTS}/papers/{{paper}}.html",
+    log:
+        f"{RESULTS}/logs/papers/{{paper}}.log",
+    wildcard_constraints:
+        paper="|".join(PAPERS),
+    localrule: True
+    params:
+        study=STUDY.study,
+        figures=list(STUDY.figures),
+        claims=list(STUDY.claims),
+        code=code_of("paper_page.py"),
+    script:
+        "../scripts/paper_page.py"
+
+
 rule site:
     """Build the static site of the study."""
     input:
@@ -52,13 +84,20 @@ rule site:
             for file in filled([rules.train.output.metrics], run=run)
         ],
         profiles=profile_pages(),
+        papers=[
+            page
+            for paper in PAPERS
+            for page in filled(rules.paper_page.output, paper=paper)
+        ],
+        claims=CLAIMS,
         study_files=[local(relpath(path)) for path in workflow.configfiles],
         templates=templates(
             "index.html",
             "runs.html",
             "runs.js",
             "claims.html",
-            "paper.html",
+            "verdict.html",
+            "claims.css",
             "provenance.html",
             "provenance.js",
         ),
@@ -66,9 +105,9 @@ rule site:
         overview=f"{REPORTS}/index.html",
         runs=f"{REPORTS}/runs.html",
         claims=f"{REPORTS}/claims.html",
-        papers=expand(
-            f"{REPORTS}/papers/{{paper}}.html",
-            paper=["profiles", "companion", "jump-and-retrain"],
+        tables=expand(
+            f"{REPORTS}/{{table}}.csv",
+            table=["claims", "sensitivity"] if CLAIMS else [],
         ),
         provenance=f"{REPORTS}/provenance.html",
         manifests=f"{REPORTS}/manifests.json",
@@ -79,6 +118,7 @@ rule site:
     params:
         study=STUDY.study,
         figures=list(STUDY.figures),
+        claims=list(STUDY.claims),
         code=code_of("site.py"),
     script:
         "../scripts/site.py"

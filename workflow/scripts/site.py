@@ -19,5 +19,7 @@ with job(snakemake):
         results=Path(snakemake.input.index).parent,
         figures=snakemake.params.figures,
         profiles=map(Path, snakemake.input.profiles),
+        papers=map(Path, snakemake.input.papers),
+        claims=map(Path, snakemake.input.claims),
     )
     build_site(finished)

@@ -55,6 +55,8 @@ class Asked:
                 return found and {**found, "labels": labels_of(self.members, run)}
             case "reports", _, "figures", file:
                 return self._of_figure(file.split(".")[0])
+            case ("reports", _, "papers", _) | ("reports", _, "index.html"):
+                return {"figures": list(self.study.figures), "claims": list(self.study.claims)}
             case "results", _, "index.parquet":
                 return {"rows": entries(self.members)}
         return {}

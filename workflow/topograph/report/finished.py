@@ -13,6 +13,7 @@ from topograph.foundation.provenance import manifest_path
 from topograph.foundation.storage import require
 from topograph.report.cells import TrainedCell, read_cells
 from topograph.report.figure import read_published
+from topograph.report.verdicts import Claims, read_claims
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class FinishedStudy:
     figures: list[Figure]
     cells: list[TrainedCell]
     profiles: list[Path]
+    papers: list[Path]
+    claims: Claims | None
     made_by: Mapping[str, Job] = field(repr=False)
 
     @property
@@ -46,9 +49,10 @@ class FinishedStudy:
 
     @cached_property
     def jobs(self) -> dict[str, Job]:
-        """Every job behind a figure, an interactive page or a cell, by name."""
+        """Every job behind a figure, an interactive page, a paper's page, the claims or a cell."""
         found = {job for figure in self.figures for job in (figure.job, *figure.before)}
-        ends = [*self.profiles, *(self._weights(cell.run) for cell in self.cells)]
+        ends = [*self.profiles, *self.papers, *(self._weights(cell.run) for cell in self.cells)]
+        ends += [self.claims.file] if self.claims else []
         for path in ends:
             job = read_job(manifest_path(path))
             found |= {job, *ancestors(job, self.made_by)}
@@ -65,13 +69,17 @@ class FinishedStudy:
         folder = next(folder for folder in folders if path.is_relative_to(folder))
         return path.relative_to(folder).as_posix()
 
+    def name_of_maker(self, file: Path) -> str:
+        """Return the name of the job that made a file and left its manifest beside it."""
+        return self.name_of(read_job(manifest_path(file)))
+
     def path_of(self, file: str) -> str:
         """Return a file of a job relative to the folder that holds results and reports."""
         return Path(os.path.relpath(file, self.reports.parents[1])).as_posix()
 
     def training_of(self, run: str) -> str:
         """Return the name of the job that trained a run."""
-        return self.name_of(read_job(manifest_path(self._weights(run))))
+        return self.name_of_maker(self._weights(run))
 
     def figures_of(self, run: str) -> list[Figure]:
         """Return the figures that are made from a run, at whatever remove."""
@@ -96,15 +104,20 @@ def read_finished(
     results: Path,
     figures: Iterable[str],
     profiles: Iterable[Path],
+    papers: Iterable[Path],
+    claims: Iterable[Path] = (),
 ) -> FinishedStudy:
     """Read a finished study.
 
     ``reports`` and ``results`` are the study's own folders, such as reports/study and
-    results/study; ``profiles`` are the interactive pages. Raises DataError when a figure's files, a
-    manifest, the index of runs or a run's metrics are missing or broken.
+    results/study; ``profiles`` are the interactive pages, ``papers`` those of the papers, and
+    ``claims`` the tables of claims and of their sensitivity, if the study tests any. Raises
+    DataError when a figure's files, a manifest, the index of runs, a run's metrics or a table of
+    claims are missing or broken.
     """
     data = reports.parents[1] / "data"
-    made_by = producers(read_jobs(results, reports / "profiles", data))
+    pages = [reports / name for name in ("figures", "profiles", "papers")]
+    made_by = producers(read_jobs(results, *pages, data))
     return FinishedStudy(
         name=study,
         files=[require(path) for path in files],
@@ -113,6 +126,8 @@ def read_finished(
         figures=[_figure(reports / "figures" / name, made_by) for name in figures],
         cells=read_cells(results),
         profiles=[require(path) for path in profiles],
+        papers=[require(path) for path in papers],
+        claims=read_claims(claims),
         made_by=made_by,
     )
 

@@ -17,6 +17,7 @@ from pypdf.generic import BooleanObject, DictionaryObject, NameObject, TextStrin
 from topograph.foundation.storage import atomic
 from topograph.report.cells import TrainedCell, by_experiment, in_words, metrics_of, rounded
 from topograph.report.finished import Figure, FinishedStudy, duration
+from topograph.report.verdicts import summary
 
 _FONTS = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
 _MARGIN = 18.0  # mm
@@ -119,12 +120,18 @@ def _title_page(report: _Report, study: FinishedStudy) -> None:
         "Commits": "\n".join(commits),
         "To make it all": f"make study STUDY={study.name}",
         "Figures": "\n".join(f"{figure.name}: {figure.title}" for figure in study.figures),
-        "Claims": "No published claim has been tested in this study yet.",
+        "Claims": _claims(study),
     }
     for name, text in facts.items():
         report.write_lines(name, 9, bold=True)
         report.write_lines(text, 9)
         report.ln(3)
+
+
+def _claims(study: FinishedStudy) -> str:
+    if study.claims is None:
+        return "No published claim has been tested in this study yet."
+    return f"{summary(study.claims.rows)}. Statistics, rules and sensitivity: claims.html"
 
 
 def _figure_page(report: _Report, study: FinishedStudy, figure: Figure) -> _Place:

@@ -6,34 +6,33 @@ from pathlib import Path
 from typing import Any
 
 from topograph.report.cells import TrainedCell, by_experiment
+from topograph.report.claims_page import write_claims
 from topograph.report.finished import Figure, FinishedStudy, duration
 from topograph.report.page import write_html
-from topograph.report.paper_pages import write_papers
-from topograph.report.papers import PAPERS
+from topograph.report.papers import PAPERS, Paper
 from topograph.report.pdf import write_pdf
 from topograph.report.provenance_page import write_provenance
 from topograph.report.runs_page import write_runs
+from topograph.report.verdicts import summary
 
 
 def build_site(study: FinishedStudy) -> list[Path]:
-    """Write the overview, runs, claims, provenance, papers and PDF; return their paths.
+    """Write the overview, runs, claims, provenance and PDF; return their paths.
 
-    No page asks for anything outside ``study.reports``. Equal studies give equal bytes. Raises
-    TopographError when a page cannot be written.
+    The pages of figures, landscapes and papers are there already. No page asks for anything outside
+    ``study.reports``. Equal studies give equal bytes. Raises TopographError when a page cannot be
+    written.
     """
-    claims = write_html(study.reports / "claims.html", "claims.html", study=study.name)
     return [
         _write_overview(study),
         write_runs(study),
-        claims,
-        *write_papers(study),
+        *write_claims(study),
         *write_provenance(study),
         write_pdf(study),
     ]
 
 
 def _write_overview(study: FinishedStudy) -> Path:
-    own = {figure.name for figure in study.figures}
     jobs = {job for figure in study.figures for job in (figure.job, *figure.before)}
     return write_html(
         study.reports / "index.html",
@@ -41,7 +40,8 @@ def _write_overview(study: FinishedStudy) -> Path:
         study=study.name,
         config=study.config,
         cards=[_card(study, figure) for figure in study.figures],
-        papers=[(paper, len(own & paper.figures.keys())) for paper in PAPERS],
+        papers=[_paper(study, paper) for paper in PAPERS.values()],
+        summary=summary(study.claims.rows) if study.claims else None,
         experiments=[_experiment(*one) for one in by_experiment(study.cells).items()],
         total=duration(jobs),
         job_count=len(jobs),
@@ -57,6 +57,15 @@ def _card(study: FinishedStudy, figure: Figure) -> dict[str, Any]:
         "own": duration([figure.job]),
         "others": duration(figure.before),
         "other_count": len(figure.before),
+    }
+
+
+def _paper(study: FinishedStudy, paper: Paper) -> dict[str, Any]:
+    claims = study.claims.of(paper.name) if study.claims else []
+    return {
+        "paper": paper,
+        "own": len({figure.name for figure in study.figures} & paper.figures.keys()),
+        "summary": summary(claims) if claims else None,
     }
 
 
