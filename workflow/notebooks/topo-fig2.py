@@ -157,9 +157,10 @@ told += [
 if "spectrum" in beside:
     told += [
         "The spectral density of the whole Hessian is that of the absolute eigenvalue on "
-        "logarithmic axes, those above and below 0 apart, with a band of one standard error; what "
-        "lies in the grey part is the bump of a width of 0.6 % of the spectrum that the estimate "
-        "makes of all eigenvalues near 0, so nothing is known of it there. "
+        "logarithmic axes, those above and below 0 apart, with a band of one standard error. The "
+        "estimate makes a bump of every eigenvalue, 0.6 % of the spectrum wide; grey is how far "
+        "that at 0 reaches, where small eigenvalues of either sign are not told apart: a line that "
+        "ends there shows none. "
     ]
 told += [
     "At the bottom the solution that the network predicts. One network a setting: the picture "
