@@ -2,7 +2,7 @@
 # jupyter:
 #   topograph:
 #     kind: landscape
-# #     dimensions: [4]
+#     dimensions: [4]
 #     others: {three: landscape}
 # ---
 
