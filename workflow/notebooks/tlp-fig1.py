@@ -95,7 +95,8 @@ with figure_style():
         used = {f"{count}-D": count for count in drawn.values()}
         draw_eigenvalues(bars, spectrum["eigenvalue"].values, used)
         draw_density(density, spectrum)
-        density.legend()
+        density.set_ylim(top=100 * density.get_ylim()[1])  # room for the legend
+        density.legend(loc="upper right")
     bars.set_title("a   top eigenvalues", loc="left")
     density.set_title("b   spectral density", loc="left")
     surface.set_axis_off()

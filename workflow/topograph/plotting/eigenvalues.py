@@ -33,7 +33,15 @@ def draw_eigenvalues(
     for level, (label, count) in enumerate(sorted(used.items(), key=lambda item: item[1]), 1):
         height = top * (1 + level * STEP)
         axes.plot([0.65, count + 0.35], [height, height], color=COLOURS[5], lw=1.5)
-        axes.text(count + 0.5, height, label, va="center", fontsize=8, color=COLOURS[5])
+        axes.annotate(
+            label,
+            (count + 0.35, height),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            color=COLOURS[5],
+            fontsize=8,
+        )
     axes.set(xlabel="rank by magnitude", ylabel="eigenvalue")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return bars
