@@ -31,6 +31,7 @@ include: "workflow/rules/topology.smk"
 include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 
 

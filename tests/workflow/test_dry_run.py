@@ -26,7 +26,14 @@ EXPECTED = {
         "paper_page": 3,
         "site": 1,
     },
-    "paper": {"train": 217, "sample_landscape": 84, "jump_retrain": 133, "fetch_data": 3},
+    "paper": {
+        "train": 222,
+        "sample_landscape": 197,
+        "spectrum": 14,
+        "jump_retrain": 133,
+        "claims": 1,
+        "fetch_data": 3,
+    },
 }
 
 

@@ -9,6 +9,7 @@ from topograph.config.models import Landscape, first_settings
 from topograph.config.runs import (
     analyses,
     cells,
+    claims_roles,
     entries,
     labels_of,
     members,
@@ -170,7 +171,10 @@ def figure_inputs(wildcards):
         for run in dict.fromkeys(run for run, _ in shown)
         for file in filled(rules.train.output, run=run)
     ]
-    return [*weights, *(file for run, name in shown for file in analysis_files(run, name))]
+    return [
+        *weights,
+        *(file for run, name in shown for file in analysis_files(run, name)),
+    ]
 
 
 def notebook_of(wildcards):

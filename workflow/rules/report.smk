@@ -3,7 +3,7 @@
 from topograph.report.papers import PAPERS
 
 # The tables of claims and of their sensitivity, where the study tests any.
-CLAIMS = claims_files() if "claims_files" in globals() else []
+CLAIMS = claims_files()
 
 
 rule profile_page:

@@ -12,6 +12,7 @@ _PUBLIC = {
     "TopographError": "topograph.foundation.errors",
     "diagram_distance": "topograph.topology.distances",
     "difference_directions": "topograph.geometry.directions",
+    "evaluate_claims": "topograph.claims.tables",
     "hessian_density": "topograph.landscape.spectrum",
     "hessian_directions": "topograph.geometry.directions",
     "hessian_eigenpairs": "topograph.landscape.hessian",

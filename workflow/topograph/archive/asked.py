@@ -14,6 +14,7 @@ from topograph.config.runs import (
     Member,
     analyses,
     cells,
+    claims_roles,
     entries,
     labels_of,
     members,
@@ -45,6 +46,8 @@ class Asked:
         run, analysis or figure that the study does not have.
         """
         match PurePosixPath(output).parts:
+            case "results", _, "claims", _:
+                return {"roles": claims_roles(self.study, entries(self.members))}
             case "results", _, "train", run, *_:
                 return self._of_run(run)
             case "results", _, _, run, file, *_:

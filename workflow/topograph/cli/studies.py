@@ -53,7 +53,8 @@ def jobs(asked: Asked) -> dict[str, int]:
         "spectrum": kinds["spectrum"],
         **dict.fromkeys(("jump-retrain", "embedding", "homology"), jumps),
         "figure": len(asked.study.figures),
-        "site": 2,
+        "claims": int(bool(asked.study.claims)),
+        "site": 5,
     }
 
 

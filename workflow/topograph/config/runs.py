@@ -118,6 +118,21 @@ def sources_shown(figure: Figure, listed: list[dict[str, Any]]) -> dict[str, dic
     }
 
 
+def claims_roles(study: Study, listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the kind, name and runs of the analysis that plays each role of the claims.
+
+    ``listed`` are the study's `entries`.
+    """
+    return {
+        role: {
+            "kind": study.experiments[source.experiment].analyses[source.analysis].kind,
+            "analysis": source.analysis,
+            "runs": [entry for entry in listed if entry["experiment"] == source.experiment],
+        }
+        for role, source in study.claims.items()
+    }
+
+
 def labels_of(all_members: list[Member], run: str) -> list[str]:
     """Return what the experiments call a run, after their own names."""
     own = [member for member in all_members if member.cell.run == run]

@@ -1,0 +1,399 @@
+"""Claims of the profiles paper (arXiv 2411.12136) and of its companion (2411.09807), with tests.
+
+Every threshold stands here, fixed before the networks of config/paper.yaml were trained. Cells are
+the units: values are means over the seeds of a cell, and permutations stay within strata of equal
+beta or equal learning rate, so that neither drives a correlation alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from topograph.claims.ledger import Claim, Tables
+from topograph.claims.statistics import (
+    Floats,
+    Test,
+    rank_correlation,
+    sign_flips,
+    transition,
+    two_groups,
+)
+from topograph.topology.choices import AS_SAMPLED, WIDTHS
+from topograph.topology.shape import curve_distance
+
+BETA, RATE, SKIP = "problem.kwargs.beta", "optimiser.learning_rate", "model.kwargs.skip"
+# The published errors jump, at each learning rate, from sqrt(3.4e-3) to sqrt(.26) or so: half way.
+FAILED = 0.17
+LOW, HIGH = 3.0, 30.0
+# A quadratic bowl has slope 1, a cone 2.
+BETWEEN_BOWL_AND_CONE = 1.5
+# Seeds that locate a transition or a best setting; the others are measured.
+LOCATING = 2
+EARLY = 5
+CORRELATION, SLOPE, FACTOR, SHARE = 0.3, 0.1, 0.05, 0.1
+SCALED = {"curvature-scaled grid": {"pinn-grid.choices": "pinn-grid-scaled.choices"}}
+
+
+def _chosen(tables: Tables, role: str, choice: str) -> pd.DataFrame:
+    """Return the rows of a choice, with the metrics of the same run and seed beside them."""
+    rows = tables[f"{role}.choices"]
+    rows = rows[rows["choice"] == choice]
+    metrics = tables[f"{role}.metrics"]
+    own = [name for name in metrics if name not in rows or name in ("run", "seed")]
+    found = rows.merge(metrics[own], on=["run", "seed"])
+    return found.assign(
+        relative_persistence=found["mean_persistence_resolved"] / found["loss_range"],
+        depth=found["loss_border"] - found["loss_minimum"],
+    )
+
+
+def _cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of every number over the seeds of a cell; its axes stay what they are."""
+    return rows.groupby("run", sort=False).mean(numeric_only=True).reset_index()
+
+
+def _correlation(x: str, y: str, stratum: str | None, role: str, sign: float = 1.0) -> Callable:
+    """Return the test whether ``y`` (times ``sign``) rises with ``x`` within strata of cells."""
+
+    def test(tables: Tables, choice: str) -> Test:
+        cells = _cells(_chosen(tables, role, choice))
+        strata = cells[stratum] if stratum else np.zeros(len(cells))
+        return rank_correlation(cells[x], sign * cells[y], strata)
+
+    return test
+
+
+def _with_spectrum(x: str, y: str, tables: Tables, _: str) -> Test:
+    """Test whether a number of the spectrum rises with an axis."""
+    cells = _cells(tables["pinn-betas-spectrum.quantities"])
+    return rank_correlation(cells[x], cells[y], np.zeros(len(cells)))
+
+
+def _slope(beta_from: float, beta_to: float, sign: float, tables: Tables, choice: str) -> Test:
+    """Test on which side of the middle between bowl and cone the slopes of some betas lie."""
+    cells = _cells(_chosen(tables, "pinn-grid", choice))
+    some = cells[cells[BETA].between(beta_from, beta_to)]
+    return sign_flips(sign * (some["width_slope"] - BETWEEN_BOWL_AND_CONE))
+
+
+def _variation(tables: Tables, choice: str) -> Test:
+    """Test whether shapes differ more between seeds near the transition, found on other seeds."""
+    rows = _chosen(tables, "pinn-grid", choice)
+    locating = sorted(rows["seed"].unique())[:LOCATING]
+    located = _cells(rows[rows["seed"].isin(locating)])
+    where = {
+        rate: transition(cells[BETA], cells["relative_error"], FAILED)
+        for rate, cells in located.groupby(RATE)
+    }
+    measured = rows[~rows["seed"].isin(locating)]
+    cells = pd.DataFrame(
+        [
+            {
+                RATE: group[RATE].iloc[0],
+                "away": abs(np.log10(group[BETA].iloc[0]) - where[group[RATE].iloc[0]]),
+                "between": _between_seeds(group[WIDTHS].to_numpy()),
+            }
+            for _, group in measured.groupby("run", sort=False)
+        ],
+        columns=[RATE, "away", "between"],
+    )
+    return rank_correlation(-cells["away"], cells["between"], cells[RATE])
+
+
+def _between_seeds(curves: Floats) -> float:
+    distances = [curve_distance(one, other) for one, other in combinations(curves, 2)]
+    return float(np.mean(distances)) if distances else float("nan")
+
+
+def _more_in_four(tables: Tables, _: str) -> Test:
+    """Test whether the 4-D grid has more critical points than the 3-D slice through its centre."""
+    four, three = (_critical(tables, choice) for choice in (AS_SAMPLED, "one dimension less"))
+    both = pd.concat([four.rename("four"), three.rename("three")], axis=1, join="inner")
+    ratio = np.log10(both["four"].to_numpy() / both["three"].to_numpy())
+    return sign_flips(both.assign(ratio=ratio).groupby("run")["ratio"].mean())
+
+
+def _critical(tables: Tables, choice: str) -> pd.Series:
+    rows = _chosen(tables, "pinn-4d", choice).set_index(["run", "seed"])
+    return rows["minima_resolved"] + rows["saddles_resolved"]
+
+
+def _same_in_four(tables: Tables, _: str) -> Test:
+    """Test whether a 4-D width curve is nearer to its own 3-D slice than to other cells'."""
+    four, three = (_curves(tables, choice) for choice in (AS_SAMPLED, "one dimension less"))
+    nearer = []
+    for run, curve in four.items():
+        distances = {name: curve_distance(curve, other) for name, other in three.items()}
+        own = distances.pop(run)
+        nearer.append(np.median(list(distances.values())) - own if distances else np.nan)
+    return sign_flips(nearer)
+
+
+def _curves(tables: Tables, choice: str) -> dict[str, Floats]:
+    """Return the width curve of each cell, the mean over its seeds."""
+    rows = _chosen(tables, "pinn-4d", choice).groupby("run", sort=False)[WIDTHS].mean()
+    return dict(zip(map(str, rows.index), rows.to_numpy(), strict=True))
+
+
+def _epochs(tables: Tables, column: str, choice: str) -> tuple[Floats, Floats, Floats]:
+    """Return log10 of a level at the first, an early and the last epoch, one entry a cell."""
+    rows = _chosen(tables, "unet-epochs", choice)
+    levels = rows.pivot_table(index="run", columns="epoch", values=column, sort=False)
+    epochs = [int(epoch) for epoch in levels.columns]
+    early = [epoch for epoch in epochs if 0 < epoch <= EARLY]
+    if not early:
+        return (np.array([]),) * 3
+    wanted = [min(epochs), max(early), max(epochs)]
+    first, soon, last = (np.log10(levels[epoch].to_numpy()) for epoch in wanted)
+    return first, soon, last
+
+
+def _minimum_first(tables: Tables, choice: str) -> Test:
+    """Test whether the minimum drops by a larger factor than the border in the first epochs."""
+    lowest, border = (_epochs(tables, name, choice) for name in ("loss_minimum", "loss_border"))
+    return sign_flips((lowest[0] - lowest[1]) - (border[0] - border[1]))
+
+
+def _border_later(tables: Tables, choice: str) -> Test:
+    """Test whether the border still drops after the first epochs."""
+    _, soon, last = _epochs(tables, "loss_border", choice)
+    return sign_flips(soon - last)
+
+
+def _deep_at_ends(tables: Tables, choice: str) -> Test:
+    """Test whether basins are deeper the further from the best rate, found on other seeds."""
+    rows = _chosen(tables, "unet-epochs", choice)
+    rows = rows[rows["epoch"] == rows["epoch"].max()]
+    locating = sorted(rows["seed"].unique())[:LOCATING]
+    located = _cells(rows[rows["seed"].isin(locating)])
+    cells = _cells(rows[~rows["seed"].isin(locating)])
+    if located.empty or cells.empty:
+        return sign_flips([])
+    best = located[RATE].to_numpy()[located["test_accuracy"].argmax()]
+    away = np.abs(np.log10(cells[RATE] / best))
+    return rank_correlation(away, cells["depth"], np.zeros(len(cells)))
+
+
+def _skips(table: str, column: str, higher: bool, tables: Tables, choice: str) -> Test:
+    """Test whether networks with skips have the higher, or the lower, values; seeds are units."""
+    rows = tables[f"{table}"]
+    rows = rows[rows["choice"] == choice] if "choice" in rows else rows
+    groups = [
+        rows.loc[rows[SKIP].astype(bool) == with_skips, column] for with_skips in (True, False)
+    ]
+    return two_groups(*(groups if higher else groups[::-1]))
+
+
+def _simpler(measure: str, words: str, stratum: str) -> Claim:
+    within = "beta" if stratum == RATE else "learning rate"
+    across = "learning rate" if stratum == RATE else "beta"
+    return Claim(
+        id=f"simpler-{words.split()[0]}-at-equal-{'rate' if stratum == RATE else 'beta'}",
+        paper="profiles",
+        figure="tlp-fig3",
+        source="abstract, section 4.1",
+        sentence=f"Better models have a simpler landscape: fewer or lower {words} (here at equal "
+        f"{across}, over {within}s).",
+        statistic=f"Spearman's rho of relative error and {words}, mean over strata of equal "
+        f"{across}",
+        units="cells",
+        relevant=CORRELATION,
+        needs=("pinn-grid.metrics", "pinn-grid.choices"),
+        test=_correlation("relative_error", measure, stratum, "pinn-grid"),
+        instead=SCALED,
+    )
+
+
+MEASURES = {
+    "minima_resolved": "minima",
+    "relative_persistence": "persistence relative to the loss range",
+    "mean_log_persistence": "log-persistence",
+    "smad_normalized": "SMAD relative to the loss range",
+}
+GRID = ("pinn-grid.metrics", "pinn-grid.choices")
+FOUR = ("pinn-4d.metrics", "pinn-4d.choices")
+UNET = ("unet-epochs.metrics", "unet-epochs.choices")
+BETAS = ("pinn-betas.metrics", "pinn-betas.choices")
+_grid = partial(Claim, paper="profiles", figure="tlp-fig3", units="cells", needs=GRID)
+_four = partial(Claim, paper="profiles", figure="tlp-a5", units="cells", needs=FOUR, varies=False)
+_unet = partial(Claim, paper="profiles", units="cells", needs=UNET)
+_betas = partial(Claim, paper="companion", figure="topo-fig6", source="section 3.2", units="cells")
+_residual = partial(
+    Claim, paper="companion", figure="topo-fig5", source="section 3.1", units="networks"
+)
+
+PINN = (
+    *(
+        _simpler(measure, words, stratum)
+        for stratum in (BETA, RATE)
+        for measure, words in MEASURES.items()
+    ),
+    _grid(
+        id="variation-at-transition",
+        source="section 4.1",
+        sentence="Shapes differ most between seeds near the transition to failure.",
+        statistic="Spearman's rho of nearness to the transition in log beta, located on two seeds, "
+        "and mean distance of width curves between the other seeds, within learning rates",
+        relevant=CORRELATION,
+        test=_variation,
+        instead=SCALED,
+    ),
+    _grid(
+        id="funnel-at-low-beta",
+        source="section 4.1",
+        sentence="At low beta landscapes are funnels.",
+        statistic=f"mean width slope less {BETWEEN_BOWL_AND_CONE} (bowl 1, cone 2) at beta up to "
+        f"{LOW:g}",
+        relevant=SLOPE,
+        test=partial(_slope, 0.0, LOW, 1.0),
+        instead=SCALED,
+    ),
+    _grid(
+        id="bowl-at-high-beta",
+        source="section 4.1",
+        sentence="At high beta landscapes are bowls.",
+        statistic=f"{BETWEEN_BOWL_AND_CONE} less mean width slope (bowl 1, cone 2) at beta from "
+        f"{HIGH:g}",
+        relevant=SLOPE,
+        test=partial(_slope, HIGH, np.inf, -1.0),
+        instead=SCALED,
+    ),
+    _grid(
+        id="flatter-at-high-beta",
+        source="section 4.1",
+        sentence="Landscapes get flatter as beta rises.",
+        statistic="Spearman's rho of beta and the share of points below a tenth of the loss range, "
+        "within learning rates",
+        relevant=CORRELATION,
+        test=_correlation(BETA, "volume_below_10", RATE, "pinn-grid"),
+        instead=SCALED,
+    ),
+    _grid(
+        id="rougher-at-high-beta",
+        source="section 4.1",
+        sentence="Landscapes have more saddles as beta rises.",
+        statistic="Spearman's rho of beta and saddles, within learning rates",
+        relevant=CORRELATION,
+        test=_correlation(BETA, "saddles_resolved", RATE, "pinn-grid"),
+        instead=SCALED,
+    ),
+    _four(
+        id="more-points-in-four",
+        source="appendix A.5",
+        sentence="Four dimensions show many more critical points than three.",
+        statistic="log10 of minima and saddles in 4-D over those of the 3-D slice of the same grid",
+        relevant=FACTOR,
+        test=_more_in_four,
+    ),
+    _four(
+        id="same-shape-in-four",
+        source="appendix A.5",
+        sentence="Four dimensions show the same global shape as three.",
+        statistic="median distance of width curves to the 3-D slices of other cells, less that to "
+        "its own",
+        relevant=0.0,
+        test=_same_in_four,
+    ),
+)
+SEGMENTATION = (
+    _unet(
+        id="minimum-first",
+        figure="tlp-fig4",
+        source="section 4.2",
+        sentence="Early in training the minimum drops while the edges stay high.",
+        statistic=f"log10 of the factor by which the minimum drops up to epoch {EARLY}, less that "
+        "of the median border",
+        relevant=FACTOR,
+        test=_minimum_first,
+    ),
+    _unet(
+        id="border-later",
+        figure="tlp-fig4",
+        source="section 4.2",
+        sentence="Later in training the edges drop too.",
+        statistic=f"log10 of the factor by which the median border drops after epoch {EARLY}",
+        relevant=FACTOR,
+        test=_border_later,
+    ),
+    _unet(
+        id="deeper-at-wrong-rates",
+        figure="tlp-b6",
+        source="appendix B.6",
+        sentence="Learning rates that are too small or too large give deeper basins.",
+        statistic="Spearman's rho of distance from the best rate, located on two seeds, and depth "
+        "(median border less minimum) on the others",
+        relevant=CORRELATION,
+        test=_deep_at_ends,
+    ),
+)
+COMPANION = (
+    *(
+        _betas(
+            id=f"{name}-with-beta",
+            sentence=f"{words[0].upper()}{words[1:]} rises with beta, from 1 to 10.",
+            statistic=f"Spearman's rho of beta and {words}",
+            relevant=CORRELATION,
+            needs=BETAS,
+            test=_correlation(BETA, column, None, "pinn-betas"),
+        )
+        for name, column, words in (
+            ("saddles", "saddles_resolved", "the number of saddles"),
+            ("persistence", "mean_persistence_with_global", "the mean persistence, as published"),
+            ("relative-persistence", "relative_persistence", "persistence relative to the range"),
+            ("log-persistence", "mean_log_persistence", "persistence of the log loss"),
+            ("error", "absolute_error", "the absolute error"),
+        )
+    ),
+    *(
+        _betas(
+            id=f"{name}-with-beta",
+            sentence=f"The {words} of the Hessian rises with beta, from 1 to 10.",
+            statistic=f"Spearman's rho of beta and the {words}",
+            relevant=CORRELATION,
+            needs=("pinn-betas-spectrum.quantities",),
+            test=partial(_with_spectrum, BETA, column),
+            varies=False,
+        )
+        for name, column, words in (
+            ("eigenvalue", "top_eigenvalue", "largest eigenvalue"),
+            ("trace", "trace", "trace"),
+        )
+    ),
+    *(
+        _residual(
+            id=f"skips-{name}",
+            sentence=f"Skip connections {words}.",
+            statistic="probability that a network "
+            f"{'with skips exceeds one without' if higher else 'without skips exceeds one with'}, "
+            f"less 1/2, in {column.replace('_', ' ')}",
+            relevant=SHARE,
+            needs=(table,),
+            test=partial(_skips, table, column, higher),
+        )
+        for name, table, column, higher, words in (
+            ("simplify", "residual.choices", "saddles_resolved", False, "leave fewer saddles"),
+            (
+                "persistence",
+                "residual.choices",
+                "mean_persistence_with_global",
+                True,
+                "raise the mean persistence",
+            ),
+            ("accuracy", "residual.metrics", "test_accuracy", True, "raise the accuracy"),
+            (
+                "eigenvalue",
+                "residual-spectrum.quantities",
+                "top_eigenvalue",
+                True,
+                "raise the largest eigenvalue",
+            ),
+            ("trace", "residual-spectrum.quantities", "trace", True, "raise the trace"),
+        )
+    ),
+)
+CLAIMS = (*PINN, *SEGMENTATION, *COMPANION)

@@ -1,0 +1,68 @@
+"""The tables that claims are tested on: small ones of finished runs, by the role they play."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from topograph.claims.ledger import Tables, evaluate, sensitivity
+from topograph.claims.profiles import CLAIMS
+from topograph.foundation.errors import TopographError
+from topograph.foundation.storage import read_table, write_table
+
+# By the kind of an analysis: the table that claims read, and the stage that it lies under.
+READ = {"landscape": ("choices", "topology"), "spectrum": ("quantities", "spectrum")}
+
+
+def evaluate_claims(tables: Tables) -> pd.DataFrame:
+    """Return a row for every published claim: statistic, 95 % interval, n, p, Holm's p, verdict.
+
+    ``tables`` maps ``<role>.metrics``, ``<role>.choices`` (landscapes) or ``<role>.quantities``
+    (spectra) to a table with the columns run, seed and the axes of the grid by their dotted keys:
+    the roles of a study's ``claims``. Claims whose tables are not there are ``not tested``. Raises
+    TopographError for a table that lacks those columns.
+    """
+    for name, table in tables.items():
+        if missing := {"run", "seed"} - set(table):
+            raise TopographError(
+                f"table {name!r} has no column {', '.join(sorted(missing))}; claims are tested on "
+                "rows of runs and seeds, with the axes of the grid beside them"
+            )
+    return evaluate(CLAIMS, tables)
+
+
+def write_claims(
+    results: str | Path, roles: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, str | Path]
+) -> None:
+    """Write the tables ``claims`` and ``sensitivity`` of a study, each to its path.
+
+    ``results`` is the study's folder; ``roles`` maps a role to the name and ``kind`` of its
+    analysis and the ``runs`` (run, parameters) of its experiment.
+    """
+    tables = read_tables(Path(results), roles)
+    command = f"make {outputs['claims']}"
+    write_table(outputs["claims"], evaluate_claims(tables).assign(command=command))
+    write_table(outputs["sensitivity"], sensitivity(CLAIMS, tables))
+
+
+def read_tables(results: Path, roles: Mapping[str, Mapping[str, Any]]) -> Tables:
+    """Return the tables of each role, with the grid's axes as columns."""
+    found = {}
+    for role, source in roles.items():
+        name, stage = READ[source["kind"]]
+        file = f"{source['analysis']}.{name}.parquet"
+        found[f"{role}.metrics"] = _table(results / "train", "metrics.parquet", source["runs"])
+        found[f"{role}.{name}"] = _table(results / stage, file, source["runs"])
+    return found
+
+
+def _table(folder: Path, file: str, runs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    parts = []
+    for entry in runs:
+        rows = read_table(folder / entry["run"] / file)
+        axes = {key: value for key, value in entry["parameters"].items() if key != "variant"}
+        parts.append(rows[rows["seed"].isin(entry["seeds"])].assign(**axes))
+    return pd.concat(parts, ignore_index=True)
