@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from topograph.config.load import load_study
-from topograph.config.models import Analysis, Study
+from topograph.config.models import Analysis
 from topograph.config.runs import (
     Cell,
     Member,
@@ -20,6 +20,7 @@ from topograph.config.runs import (
     members,
     sources_shown,
 )
+from topograph.config.study import Study
 
 
 @dataclass(frozen=True)

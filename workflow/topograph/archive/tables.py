@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from topograph.config.models import Experiment
+from topograph.config.study import Experiment
 from topograph.foundation.errors import DataError
 from topograph.foundation.provenance import canonical_json
 from topograph.foundation.storage import read_dataset, read_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from topograph.config.models import reserved_name_problem
+from topograph.config.study import reserved_name_problem
 from topograph.foundation.errors import ConfigError
 from topograph.foundation.storage import atomic
 

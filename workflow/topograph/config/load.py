@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from topograph.config.models import NUMBER_AS_TEXT, Study
+from topograph.config.models import NUMBER_AS_TEXT
 from topograph.config.notebooks import notebook_problem, others_problem
+from topograph.config.study import Study
 from topograph.foundation.errors import ConfigError, nearest
 
 # The words of pydantic that speak of its own objects, in the words of a study file.

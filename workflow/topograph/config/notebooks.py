@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from topograph.config.models import Analysis, Count, Experiment, Landscape, PinnExperiment, Strict
+from topograph.config.models import Analysis, Count, Landscape, Strict
+from topograph.config.study import Experiment, PinnExperiment
 from topograph.config.targets import SHORT_NAMES
 from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import PACKAGE_ROOT
@@ -33,7 +34,7 @@ class Drawable(Strict):
     family: Literal["pinn", "supervised"] | None = None
     dimensions: Annotated[list[Count], Field(min_length=1)] | None = None
     targets: Annotated[list[str], Field(min_length=1)] | None = None
-    others: dict[str, Kind] = Field(default_factory=dict)
+    others: dict[str, Kind] = {}
 
 
 def notebooks() -> list[str]:

@@ -12,15 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from topograph.config.load import config_error
-from topograph.config.models import (
-    Analysis,
-    Experiment,
-    Figure,
-    Plan,
-    Study,
-    Training,
-    analysis_problem,
-)
+from topograph.config.models import Analysis, Training
+from topograph.config.study import Experiment, Figure, Plan, Study, analysis_problem
 from topograph.config.targets import SHORT_NAMES, resolve, signature
 from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import digest

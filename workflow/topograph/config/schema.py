@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from topograph.config.models import Study
+from topograph.config.study import Study
 
 
 def schema_text() -> str:

@@ -1,0 +1,174 @@
+"""The study file as a whole: experiments with their grids, claims, figures, and how they fit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from topograph.config.models import (
+    Analysis,
+    JumpRetrain,
+    Name,
+    PinnTraining,
+    Seeds,
+    Strict,
+    SupervisedTraining,
+)
+from topograph.foundation.errors import nearest
+
+# Names of folders that mean something else among those of the studies.
+RESERVED = {
+    "scratch": "by this word in its path a file is known as work in progress, without a manifest",
+    "published": "reports/published/ holds the published tables of every study",
+}
+
+
+def reserved_name_problem(name: str) -> str | None:
+    """Return why no study may have a name, or None."""
+    return f"reserved, {RESERVED[name]}; choose another name" if name in RESERVED else None
+
+
+def _not_reserved(name: str) -> str:
+    if problem := reserved_name_problem(name):
+        raise PydanticCustomError("reserved", "{problem}", {"problem": problem})
+    return name
+
+
+# What a claim is tested on; topograph.claims says which claims need which.
+Role = Literal[
+    "pinn-grid",
+    "pinn-grid-scaled",
+    "pinn-4d",
+    "pinn-betas",
+    "pinn-betas-spectrum",
+    "unet-epochs",
+    "residual",
+    "residual-spectrum",
+]
+Folder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+StudyName = Annotated[Name, AfterValidator(_not_reserved)]
+
+
+class Plan(Strict):
+    """What an experiment does with its training block: seeds, grid, variants, analyses.
+
+    ``grid`` maps a dotted key of the training block to its values; ``variants`` maps a name to
+    several such overrides at once; the cells are the product of both. ``published`` is the folder
+    of reports/published/ that its tables go to, by default that of the study.
+    """
+
+    seeds: Seeds
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    variants: dict[Name, dict[str, Any]] = {}
+    analyses: dict[Name, Analysis] = {}
+    published: Folder | None = None
+
+
+class PinnExperiment(PinnTraining, Plan):
+    """A physics-informed family and what to do with it."""
+
+
+class SupervisedExperiment(SupervisedTraining, Plan):
+    """A supervised family and what to do with it."""
+
+
+Experiment = Annotated[PinnExperiment | SupervisedExperiment, Field(discriminator="family")]
+
+
+class Source(Strict):
+    """Where results come from: an analysis of every run of an experiment."""
+
+    experiment: Name
+    analysis: Name
+
+
+class Figure(Source):
+    """A page of the report: a notebook, by default the one of the same name, and what it draws.
+
+    ``others`` are more results that it draws, by the names that the notebook has for them.
+    """
+
+    title: str
+    notebook: Name | None = None
+    others: dict[Name, Source] = {}
+
+
+class Study(Strict):
+    """One config file: named experiments, the claims to test on them, the figures to draw.
+
+    ``claims`` maps a role, what a claim is tested on, to the results that play it.
+    """
+
+    study: StudyName
+    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    claims: dict[Role, Source] = {}
+    figures: dict[Name, Figure] = {}
+
+    @model_validator(mode="after")
+    def _check_references(self) -> Study:
+        sources: dict[str, Source] = {f"claims.{role}": s for role, s in self.claims.items()}
+        for name, figure in self.figures.items():
+            sources[f"figures.{name}"] = figure
+            sources |= {f"figures.{name}.others.{n}": other for n, other in figure.others.items()}
+        for where, source in sources.items():
+            experiment = _lookup(f"{where}.experiment", source.experiment, self.experiments)
+            _lookup(f"{where}.analysis", source.analysis, experiment.analyses)
+        for name, experiment in self.experiments.items():
+            for label, analysis in experiment.analyses.items():
+                _check_analysis(f"experiments.{name}.analyses.{label}", experiment, analysis)
+        return self
+
+
+def _lookup(where: str, name: str, allowed: dict[str, Any]) -> Any:
+    if name not in allowed:
+        message = f"{where}: {name!r} is not defined{nearest(name, allowed)}"
+        raise PydanticCustomError(
+            "reference", "{message}", {"message": f"{message}; allowed: {', '.join(allowed)}"}
+        )
+    return allowed[name]
+
+
+def _check_analysis(where: str, experiment: Experiment, analysis: Analysis) -> None:
+    problem = analysis_problem(experiment, experiment.seeds, analysis)
+    if problem:
+        raise PydanticCustomError("analysis", "{message}", {"message": f"{where}: {problem}"})
+
+
+def analysis_problem(
+    training: PinnTraining | SupervisedTraining, seeds: list[int], analysis: Analysis
+) -> str | None:
+    """Return why an analysis cannot be run on what training leaves, or None."""
+    if isinstance(training, PinnTraining):
+        return _pinn_problem(analysis)
+    return _supervised_problem(training, seeds, analysis)
+
+
+def _pinn_problem(analysis: Analysis) -> str | None:
+    if isinstance(analysis, JumpRetrain):
+        return "jump-retrain needs a supervised family, which can be retrained by epochs"
+    if analysis.epochs != ["last"] or analysis.examples is not None:
+        return "a pinn is trained in one step on fixed points: leave out epochs and examples"
+    if analysis.objective != "data" or analysis.batch_norm != "centre":
+        return "a pinn has neither weight decay nor batch norm: leave out objective and batch_norm"
+    return None
+
+
+def _supervised_problem(
+    training: SupervisedTraining, seeds: list[int], analysis: Analysis
+) -> str | None:
+    if isinstance(analysis, JumpRetrain):
+        if analysis.weights_seed not in seeds:
+            return f"weights_seed {analysis.weights_seed} is not among seeds {seeds}"
+        return None
+    schedule = training.schedule
+    late = [e for e in analysis.epochs if isinstance(e, int) and e > schedule.epochs]
+    if late:
+        return f"epochs {late} lie after the last epoch, {schedule.epochs}"
+    numbers = [schedule.epochs if epoch == "last" else epoch for epoch in analysis.epochs]
+    if len(set(numbers)) < len(numbers):
+        return f"epochs {analysis.epochs} name one twice: the last is {schedule.epochs}"
+    if schedule.keep == "last" and analysis.epochs != ["last"]:
+        return "epochs before the last are not kept: set schedule.keep to 'all'"
+    return None
