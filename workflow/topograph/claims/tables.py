@@ -31,7 +31,11 @@ def evaluate_claims(tables: Tables) -> pd.DataFrame:
                 f"table {name!r} has no column {', '.join(sorted(missing))}; claims are tested on "
                 "rows of runs and seeds, with the axes of the grid beside them"
             )
-    return evaluate(CLAIMS, tables)
+    # Draws follow the rows: in another order p and intervals would come from other draws.
+    ordered = {
+        name: table.sort_values(["run", "seed"], kind="stable") for name, table in tables.items()
+    }
+    return evaluate(CLAIMS, ordered)
 
 
 def write_claims(
@@ -65,4 +69,4 @@ def _table(folder: Path, file: str, runs: Sequence[Mapping[str, Any]]) -> pd.Dat
         rows = read_table(folder / entry["run"] / file)
         axes = {key: value for key, value in entry["parameters"].items() if key != "variant"}
         parts.append(rows[rows["seed"].isin(entry["seeds"])].assign(**axes))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts).sort_values(["run", "seed"], kind="stable", ignore_index=True)
