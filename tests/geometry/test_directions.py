@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -198,3 +199,80 @@ def test_more_eigenvectors_than_computed_are_refused(small: Objective, n: int) -
     pairs = hessian_eigenpairs(small, 2)
     with pytest.raises(TopographError, match=f"n is {n}; 2 eigenvectors were computed"):
         hessian_directions(pairs, n)
+
+
+class Quadratic(nn.Module):
+    """sum lambda_i x_i**2 / 2 at x = 0, in two tensors."""
+
+    def __init__(self, eigenvalues: list[float]) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        self.rest = nn.Parameter(torch.zeros(len(eigenvalues) - 2, 1, dtype=torch.float64))
+        self.register_buffer("eigenvalues", torch.tensor(eigenvalues, dtype=torch.float64))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([self.first, self.rest[:, 0]])
+        return (self.eigenvalues * x.square()).sum() / 2 + 0 * inputs.sum()
+
+
+def known_eigenpairs(eigenvalues: list[float]) -> Eigenpairs:
+    """Return the eigenpairs of the quadratic, which are the axes."""
+    data = (torch.zeros(1, 1), torch.zeros(1))
+    module = Quadratic(eigenvalues).eval()
+    objective = Objective.from_model(module, lambda outputs, _: outputs, data)
+    axes = torch.eye(len(eigenvalues), dtype=torch.float64)
+    vectors = {"first": axes[:, :2], "rest": axes[:, 2:, None]}
+    values = np.array(eigenvalues)
+    return Eigenpairs(values, vectors, np.zeros(len(values)), 0, objective)
+
+
+def test_by_curvature_the_loss_rises_or_falls_alike_along_every_axis() -> None:
+    values = [2500.0, -40.0, 3.0, -0.07]
+    pairs = known_eigenpairs(values)
+    directions = hessian_directions(pairs, 3, extent="curvature")
+    lengths = torch.tensor(values[:3], dtype=torch.float64).abs().rsqrt()
+    torch.testing.assert_close(directions.norms, lengths, rtol=1e-14, atol=0)
+    assert torch.equal(directions.cosines, hessian_directions(pairs, 3).cosines)
+    options = {"points": 5, "distance": 2.0, "dtype": "float64"}
+    dataset = sample(pairs.objective, directions, **options)
+    for i, value in enumerate(values[:3]):
+        others = {f"alpha_{j + 1}": 0 for j in range(3) if j != i}
+        line = dataset["loss"].sel(others).values
+        expected = np.sign(value) * np.linspace(-2, 2, 5) ** 2 / 2
+        np.testing.assert_allclose(line, expected, rtol=1e-14, atol=1e-15)
+
+
+def test_curvature_changes_lengths_and_no_angle(small: Objective) -> None:
+    pairs = hessian_eigenpairs(small, 3, dtype="float64")
+    unit, scaled = (hessian_directions(pairs, 3, extent=one) for one in ("fixed", "curvature"))
+    torch.testing.assert_close(scaled.cosines, unit.cosines, rtol=0, atol=1e-12)
+    lengths = torch.from_numpy(np.abs(pairs.values) ** -0.5)
+    torch.testing.assert_close(scaled.norms, lengths, rtol=1e-9, atol=0)
+    torch.testing.assert_close(rows(scaled), rows(unit) * lengths[:, None])
+    plain = hessian_directions(pairs, 3)
+    assert torch.equal(rows(unit), rows(plain))
+
+
+def test_an_unknown_extent_is_answered_with_the_nearest() -> None:
+    pairs = known_eigenpairs([1.0, 2.0, 3.0])
+    with pytest.raises(
+        TopographError, match=r"'curvatur' \(did you mean 'curvature'\?\); allowed: curvature"
+    ):
+        hessian_directions(pairs, 1, extent="curvatur")
+
+
+@pytest.mark.parametrize("normalization", ["filter", "layer", "model"])
+def test_a_normalisation_would_undo_the_curvature(normalization: str) -> None:
+    pairs = known_eigenpairs([1.0, 2.0, 3.0])
+    message = f"extent curvature came with normalization '{normalization}'.*allowed: none"
+    with pytest.raises(TopographError, match=message):
+        hessian_directions(pairs, 1, extent="curvature", normalization=normalization)
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan])
+def test_an_axis_without_curvature_has_no_length_by_it(value: float) -> None:
+    pairs = known_eigenpairs([1.0, 2.0, value])
+    with pytest.raises(TopographError, match="an extent by curvature needs them other than 0"):
+        hessian_directions(pairs, 3, extent="curvature")
+    # Only those that are asked for count.
+    assert hessian_directions(pairs, 2, extent="curvature").norms[0] == 1

@@ -79,6 +79,26 @@ def test_curvature_along_the_axes_is_the_eigenvalue(trained: tuple[Cell, Path]) 
     assert abs(dataset["eigenvalue"].values[0]) >= abs(dataset["eigenvalue"].values[1])
 
 
+def test_by_curvature_landscapes_of_any_scale_rise_alike_on_their_axes(
+    trained: tuple[Cell, Path],
+) -> None:
+    """To second order: the third cancels in a central difference, at a distance this small."""
+    cell, weights = trained
+    alpha = 2e-3
+    options = {"points": 3, "distance": alpha, "dtype": "float64", "extent": "curvature"}
+    dataset = landscapes(cell, analysis(**options), weights).dataset.sel(epoch=1)
+    values = dataset["eigenvalue"].values
+    assert dataset.attrs["extent"] == "curvature"
+    np.testing.assert_allclose(dataset["norm"], np.abs(values) ** -0.5, rtol=1e-6)
+    # The two networks are curved differently, so that a fixed extent would show different rises.
+    assert not np.allclose(values[0], values[1], rtol=0.05)
+    for seed, eigenvalues in zip(cell.seeds, values, strict=True):
+        loss = dataset["loss"].sel(seed=seed).values
+        for line, value in zip((loss[:, 1], loss[1, :]), eigenvalues, strict=True):
+            rise = (line[0] + line[2]) / 2 - line[1]
+            assert rise == pytest.approx(np.sign(value) * alpha**2 / 2, rel=1e-2)
+
+
 def test_random_directions_differ_between_seeds_and_repeat(trained: tuple[Cell, Path]) -> None:
     cell, weights = trained
     options = {"directions": "random", "normalization": "filter", "points": 3}
