@@ -30,6 +30,7 @@ from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS
 RATES = (1.0, 0.1, 0.01, 0.001, 0.0001)
 UNET_RATES = (0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
 PERCENT = np.linspace(0, 1, len(WIDTHS))
+ERRORS = pinn_errors()
 Tables = dict[str, pd.DataFrame]
 Numbers = Callable[[dict[str, Any], int], Mapping[str, float]]
 
@@ -71,21 +72,24 @@ def grid_of(
     numbers: Numbers, *, betas: tuple[float, ...] = BETAS, rates: tuple[float, ...] = RATES, **more
 ) -> Tables:
     """Return a grid of 14 betas and 5 rates whose errors are those published, alike over seeds."""
-    errors = pinn_errors()
     settings = [{BETA: beta, RATE: rate} for beta, rate in product(betas, rates)]
     return tables_of(
         "pinn-grid",
         settings,
         numbers,
-        lambda setting, _: {"relative_error": math.sqrt(errors.loc[setting[RATE], setting[BETA]])},
+        lambda setting, _: {"relative_error": math.sqrt(ERRORS.loc[setting[RATE], setting[BETA]])},
         **more,
     )
 
 
+# Places of the errors among those at equal beta, and transitions in log10 beta by rate.
+PLACES = ERRORS.apply(rankdata).to_dict()
+WHERE = {rate: transition(BETAS, np.sqrt(row), FAILED) for rate, row in ERRORS.iterrows()}
+
+
 def ranked(setting: dict[str, Any], sign: int) -> float:
     """Return minima that rise (or fall) with the error at equal beta and fall with beta."""
-    errors = pinn_errors()[setting[BETA]]
-    place = dict(zip(errors.index, rankdata(errors), strict=True))[setting[RATE]]
+    place = PLACES[setting[BETA]][setting[RATE]]
     return 1000 - 50 * BETAS.index(setting[BETA]) + sign * place
 
 
@@ -126,17 +130,12 @@ def test_too_few_cells_are_inconclusive(betas: tuple, rates: tuple) -> None:
     assert (row["n"] == 0) == (len(rates) < 3)
 
 
-def away(setting: dict[str, Any]) -> float:
-    """Return how far a setting lies from the transition of its rate, in log10 beta."""
-    errors = np.sqrt(pinn_errors().loc[setting[RATE]])
-    return abs(math.log10(setting[BETA]) - transition(BETAS, errors, FAILED))
-
-
 def varied(sign: int) -> Numbers:
     """Return width curves that differ between seeds the more (or less) near the transition."""
 
     def numbers(setting: dict[str, Any], seed: int) -> dict[str, float]:
-        height = math.exp(-sign * away(setting)) * (seed - 2) / 10
+        away = abs(math.log10(setting[BETA]) - WHERE[setting[RATE]])
+        height = math.exp(-sign * away) * (seed - 2) / 10
         return widths(PERCENT + height * np.sin(np.pi * PERCENT))
 
     return numbers

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +17,12 @@ from torch import nn
 
 from topograph.config.models import Spectrum
 from topograph.config.runs import TRAINING, Cell
-from topograph.families.training import family_of, train
+from topograph.families.training import family_of
 from topograph.foundation.storage import read_dataset, read_table, read_weights, write_weights
 from topograph.landscape import curvature
 from topograph.landscape.analysis import state_at
 from topograph.landscape.curvature import spectra, spectrum_quantities, write_spectra
+from topograph.models.mlp import MLP
 from topograph.objective.objective import Objective
 from topograph.objective.vectors import flatten, unflatten
 
@@ -28,18 +30,23 @@ Trained = tuple[Cell, Path]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    """Two networks of 25 parameters, far from a minimum."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Two networks of 13 parameters, each with weights of its own at two epochs."""
     content = {
         "family": "pinn",
         "problem": {"target": "convection", "kwargs": {"beta": 2.0}},
-        "model": {"target": "mlp", "kwargs": {"inputs": 2, "outputs": 1, "width": 6, "depth": 1}},
-        "optimiser": {"name": "lbfgs", "max_iterations": 5},
+        "model": {"target": "mlp", "kwargs": {"inputs": 2, "outputs": 1, "width": 3, "depth": 1}},
+        "optimiser": {"name": "lbfgs"},
     }
     cell = Cell("convection-run", (0, 4), TRAINING.validate_python(content))
-    folder = tmp_path_factory.mktemp("pinn")
-    train(cell, folder)
-    return cell, folder / "weights.safetensors"
+    draw, tensors = np.random.default_rng(0), {}
+    for seed, epoch in product(cell.seeds, (0, 1)):
+        for name, value in MLP(2, 1, width=3, depth=1).state_dict().items():
+            drawn = draw.standard_normal(tuple(value.shape))
+            tensors[f"{seed}/{epoch}/{name}"] = drawn.astype(np.float32)
+    weights = tmp_path_factory.mktemp("pinn") / "weights.safetensors"
+    write_weights(weights, tensors, {"run": cell.run})
+    return cell, weights
 
 
 def analysis(**options: Any) -> Spectrum:
@@ -79,10 +86,10 @@ def test_each_spectrum_is_that_of_the_dense_hessian_at_its_own_weights(trained: 
             np.testing.assert_allclose(one["eigenvalue"], largest, rtol=1e-6)
             assert (one["residual"] < 1e-3 * np.abs(largest)).all()
             assert one["trace"].item() == pytest.approx(np.trace(hessian), rel=1e-9)
-            assert one["trace_error"].item() == 0  # 25 parameters are done exactly
+            assert one["trace_error"].item() == 0  # 13 parameters are done exactly
             assert one["loss"].item() == pytest.approx(float(objective.loss(objective.center)))
             tops.add(float(largest[0]))
-    assert len(tops) == 4
+    assert len(tops) == 4 and min(tops) < 0 < max(tops)
 
 
 def test_the_density_integrates_to_one_and_its_mean_is_that_of_the_trace(trained: Trained) -> None:
@@ -176,8 +183,8 @@ def test_a_diverged_seed_is_nan_beside_the_others(trained: Trained, tmp_path: Pa
     tensors["4/1/0.weight"] = np.full_like(tensors["4/1/0.weight"], np.nan)
     broken = tmp_path / "weights.safetensors"
     write_weights(broken, tensors, header)
-    three = Cell(cell.run, (4, 0), cell.training)
-    dataset = spectra(three, analysis(epochs=[0, "last"]), broken)
+    swapped = Cell(cell.run, (4, 0), cell.training)
+    dataset = spectra(swapped, analysis(epochs=[0, "last"]), broken)
     expected = spectra(cell, analysis(epochs=[0, "last"]), weights)
     for name in dataset.data_vars:
         assert dataset[name].dims == expected[name].dims
@@ -250,9 +257,7 @@ def test_another_seed_costs_only_its_own_spectrum(trained: Trained, tmp_path: Pa
     xr.testing.assert_identical(read_dataset(files["path"]), spectra(cell, analysis(), weights))
 
 
-@pytest.mark.parametrize(
-    ("code", "options"), [("new", {}), ("old", {"eigenvalues": 3}), ("old", {"seed": 1})]
-)
+@pytest.mark.parametrize(("code", "options"), [("new", {}), ("old", {"eigenvalues": 3})])
 def test_what_older_code_or_another_analysis_left_is_not_taken_and_is_removed(
     trained: Trained, tmp_path: Path, code: str, options: dict[str, int]
 ) -> None:
