@@ -10,9 +10,8 @@ import pytest
 
 from topograph.claims import statistics
 from topograph.claims.ledger import ALPHA, Claim, Tables, evaluate, sensitivity, verdict
-from topograph.claims.profiles import CLAIMS
 from topograph.claims.statistics import Test as Found
-from topograph.claims.tables import evaluate_claims, read_tables, write_claims
+from topograph.claims.tables import CLAIMS, evaluate_claims, read_tables, write_claims
 from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_table, write_table
 from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS
@@ -131,8 +130,14 @@ def test_no_tables_have_no_sensitivity_but_its_columns() -> None:
 
 @pytest.mark.parametrize(("column", "other"), [("seed", "run"), ("run", "seed")])
 def test_a_table_without_its_columns_is_refused(column: str, other: str) -> None:
-    with pytest.raises(TopographError, match=f"'pinn-4d.metrics' has no column {column}; claims"):
+    with pytest.raises(TopographError, match=f"'pinn-4d.metrics' has no column {column}; a claim"):
         evaluate_claims({"pinn-4d.metrics": pd.DataFrame({other: [0]})})
+
+
+def test_a_table_without_the_axes_of_its_claims_is_refused() -> None:
+    rows = pd.DataFrame({"run": ["a"], "seed": [0], "test_accuracy": [0.9]})
+    with pytest.raises(TopographError, match=r"'residual.metrics' has no column model.kwargs.skip"):
+        evaluate_claims({"residual.metrics": rows})
 
 
 @pytest.fixture

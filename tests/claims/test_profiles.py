@@ -13,8 +13,9 @@ import pytest
 from scipy.stats import rankdata
 
 from topograph.claims import statistics
+from topograph.claims.cells import BETA, RATE, SKIP
 from topograph.claims.ledger import evaluate, sensitivity
-from topograph.claims.profiles import BETA, CLAIMS, EARLY, FAILED, FOUR, GRID, RATE, SKIP, UNET
+from topograph.claims.profiles import EARLY, FAILED, FOUR, GRID, UNET
 from topograph.claims.published import (
     BETAS,
     companion_numbers,
@@ -23,7 +24,7 @@ from topograph.claims.published import (
     unet_accuracy,
 )
 from topograph.claims.statistics import transition
-from topograph.claims.tables import evaluate_claims
+from topograph.claims.tables import CLAIMS, evaluate_claims
 from topograph.report.papers import PAPERS
 from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS
 
@@ -431,3 +432,10 @@ def test_the_published_errors_jump_where_a_network_counts_as_failed() -> None:
     between = {1.0: 42, 0.1: 42, 0.01: 42, 0.001: 30, 0.0001: 12}
     for rate, errors in np.sqrt(pinn_errors()).iterrows():
         assert 10 ** transition(BETAS, errors, FAILED) == pytest.approx(between[rate] ** 0.5)
+
+
+def test_a_note_says_where_holm_puts_a_perfect_effect_out_of_reach() -> None:
+    alone = verdicts(residual_of()).loc["skips-simplify"]
+    assert alone["p"] == alone["p_smallest"] == pytest.approx(1 / 70)
+    assert "even a perfect effect on 8 units would have Holm's p of 0.0714" in alone["note"]
+    assert alone["verdict"] == "inconclusive"

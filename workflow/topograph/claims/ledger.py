@@ -67,11 +67,12 @@ def evaluate(claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
     Holm's correction is over the claims that could be tested. A claim whose tables are missing is
     ``not tested``, and its note says what it lacks; so does the note where units are missing.
     """
-    found = {claim.id: _tested(claim, tables) for claim in claims}
-    adjusted = holm([test.p for test, _ in found.values()])
+    found = [_tested(claim, tables) for claim in claims]
+    adjusted = holm([test.p for test, _ in found])
     rows = []
-    for claim, p_holm in zip(claims, adjusted, strict=True):
-        test, note = found[claim.id]
+    for place, (claim, (test, note)) in enumerate(zip(claims, found, strict=True)):
+        p_holm = adjusted[place]
+        note = note or _out_of_reach([test for test, _ in found], place)
         ruled = "not tested" if _lacking(claim, tables) else verdict(claim, test, p_holm)
         rows.append(
             {
@@ -135,6 +136,19 @@ def _tested(claim: Claim, tables: Tables) -> tuple[Test, str]:
     elif test.p_smallest > ALPHA:
         notes.append(f"{test.n} units cannot give a p below {test.p_smallest:.3g}")
     return test, "; ".join(notes)
+
+
+def _out_of_reach(tests: Sequence[Test], place: int) -> str:
+    """Say so where a perfect effect on a claim's units would not survive Holm's correction."""
+    p = [test.p for test in tests]
+    p[place] = tests[place].p_smallest
+    least = holm(p)[place]
+    if not least > ALPHA:
+        return ""
+    return (
+        f"even a perfect effect on {tests[place].n} units would have Holm's p of {least:.3g} among "
+        "the claims tested here"
+    )
 
 
 def _lacking(claim: Claim, tables: Tables) -> list[str]:

@@ -1,19 +1,19 @@
-"""Claims of the profiles paper (arXiv 2411.12136) and of its companion (2411.09807), with tests.
+"""Claims of Geniesse et al. 2024 (arXiv 2411.12136), the profiles paper, with their tests.
 
-Every threshold stands here, fixed before the networks of config/paper.yaml were trained. Cells are
+Every threshold stands here, fixed before a landscape of config/paper.yaml was sampled. Cells are
 the units: values are means over the seeds of a cell, and permutations stay within strata of equal
 beta or equal learning rate, so that neither drives a correlation alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from topograph.claims.cells import BETA, CORRELATION, RATE, cell_means, chosen, correlation
 from topograph.claims.ledger import Claim, Tables
 from topograph.claims.statistics import (
     Floats,
@@ -21,13 +21,12 @@ from topograph.claims.statistics import (
     rank_correlation,
     sign_flips,
     transition,
-    two_groups,
 )
 from topograph.topology.choices import AS_SAMPLED, WIDTHS
 from topograph.topology.shape import curve_distance
 
-BETA, RATE, SKIP = "problem.kwargs.beta", "optimiser.learning_rate", "model.kwargs.skip"
-# The published errors jump, at each learning rate, from sqrt(3.4e-3) to sqrt(.26) or so: half way.
+# At learning rate 1 the published error jumps from sqrt(3.4e-3) at beta 6 to sqrt(.26) at beta 7:
+# half way on the log scale.
 FAILED = 0.17
 LOW, HIGH = 3.0, 30.0
 # A quadratic bowl has slope 1, a cone 2.
@@ -35,57 +34,22 @@ BETWEEN_BOWL_AND_CONE = 1.5
 # Seeds that locate a transition or a best setting; the others are measured.
 LOCATING = 2
 EARLY = 5
-CORRELATION, SLOPE, FACTOR, SHARE = 0.3, 0.1, 0.05, 0.1
+SLOPE, FACTOR = 0.1, 0.05
 SCALED = {"curvature-scaled grid": {"pinn-grid.choices": "pinn-grid-scaled.choices"}}
-
-
-def _chosen(tables: Tables, role: str, choice: str) -> pd.DataFrame:
-    """Return the rows of a choice, with the metrics of the same run and seed beside them."""
-    rows = tables[f"{role}.choices"]
-    rows = rows[rows["choice"] == choice]
-    metrics = tables[f"{role}.metrics"]
-    own = [name for name in metrics if name not in rows or name in ("run", "seed")]
-    found = rows.merge(metrics[own], on=["run", "seed"])
-    return found.assign(
-        relative_persistence=found["mean_persistence_resolved"] / found["loss_range"],
-        depth=found["loss_border"] - found["loss_minimum"],
-    )
-
-
-def _cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean of every number over the seeds of a cell; its axes stay what they are."""
-    return rows.groupby("run", sort=False).mean(numeric_only=True).reset_index()
-
-
-def _correlation(x: str, y: str, stratum: str | None, role: str, sign: float = 1.0) -> Callable:
-    """Return the test whether ``y`` (times ``sign``) rises with ``x`` within strata of cells."""
-
-    def test(tables: Tables, choice: str) -> Test:
-        cells = _cells(_chosen(tables, role, choice))
-        strata = cells[stratum] if stratum else np.zeros(len(cells))
-        return rank_correlation(cells[x], sign * cells[y], strata)
-
-    return test
-
-
-def _with_spectrum(x: str, y: str, tables: Tables, _: str) -> Test:
-    """Test whether a number of the spectrum rises with an axis."""
-    cells = _cells(tables["pinn-betas-spectrum.quantities"])
-    return rank_correlation(cells[x], cells[y], np.zeros(len(cells)))
 
 
 def _slope(beta_from: float, beta_to: float, sign: float, tables: Tables, choice: str) -> Test:
     """Test on which side of the middle between bowl and cone the slopes of some betas lie."""
-    cells = _cells(_chosen(tables, "pinn-grid", choice))
+    cells = cell_means(chosen(tables, "pinn-grid", choice))
     some = cells[cells[BETA].between(beta_from, beta_to)]
     return sign_flips(sign * (some["width_slope"] - BETWEEN_BOWL_AND_CONE))
 
 
 def _variation(tables: Tables, choice: str) -> Test:
     """Test whether shapes differ more between seeds near the transition, found on other seeds."""
-    rows = _chosen(tables, "pinn-grid", choice)
+    rows = chosen(tables, "pinn-grid", choice)
     locating = sorted(rows["seed"].unique())[:LOCATING]
-    located = _cells(rows[rows["seed"].isin(locating)])
+    located = cell_means(rows[rows["seed"].isin(locating)])
     where = {
         rate: transition(cells[BETA], cells["relative_error"], FAILED)
         for rate, cells in located.groupby(RATE)
@@ -95,7 +59,7 @@ def _variation(tables: Tables, choice: str) -> Test:
         [
             {
                 RATE: group[RATE].iloc[0],
-                "away": abs(np.log10(group[BETA].iloc[0]) - where[group[RATE].iloc[0]]),
+                "away": abs(np.log10(group[BETA].iloc[0]) - where.get(group[RATE].iloc[0], np.nan)),
                 "between": _between_seeds(group[WIDTHS].to_numpy()),
             }
             for _, group in measured.groupby("run", sort=False)
@@ -119,7 +83,7 @@ def _more_in_four(tables: Tables, _: str) -> Test:
 
 
 def _critical(tables: Tables, choice: str) -> pd.Series:
-    rows = _chosen(tables, "pinn-4d", choice).set_index(["run", "seed"])
+    rows = chosen(tables, "pinn-4d", choice).set_index(["run", "seed"])
     return rows["minima_resolved"] + rows["saddles_resolved"]
 
 
@@ -136,13 +100,13 @@ def _same_in_four(tables: Tables, _: str) -> Test:
 
 def _curves(tables: Tables, choice: str) -> dict[str, Floats]:
     """Return the width curve of each cell, the mean over its seeds."""
-    rows = _chosen(tables, "pinn-4d", choice).groupby("run", sort=False)[WIDTHS].mean()
+    rows = chosen(tables, "pinn-4d", choice).groupby("run", sort=False)[WIDTHS].mean()
     return dict(zip(map(str, rows.index), rows.to_numpy(), strict=True))
 
 
 def _epochs(tables: Tables, column: str, choice: str) -> tuple[Floats, Floats, Floats]:
     """Return log10 of a level at the first, an early and the last epoch, one entry a cell."""
-    rows = _chosen(tables, "unet-epochs", choice)
+    rows = chosen(tables, "unet-epochs", choice)
     levels = rows.pivot_table(index="run", columns="epoch", values=column, sort=False)
     epochs = [int(epoch) for epoch in levels.columns]
     early = [epoch for epoch in epochs if 0 < epoch <= EARLY]
@@ -167,26 +131,16 @@ def _border_later(tables: Tables, choice: str) -> Test:
 
 def _deep_at_ends(tables: Tables, choice: str) -> Test:
     """Test whether basins are deeper the further from the best rate, found on other seeds."""
-    rows = _chosen(tables, "unet-epochs", choice)
+    rows = chosen(tables, "unet-epochs", choice)
     rows = rows[rows["epoch"] == rows["epoch"].max()]
     locating = sorted(rows["seed"].unique())[:LOCATING]
-    located = _cells(rows[rows["seed"].isin(locating)])
-    cells = _cells(rows[~rows["seed"].isin(locating)])
+    located = cell_means(rows[rows["seed"].isin(locating)])
+    cells = cell_means(rows[~rows["seed"].isin(locating)])
     if located.empty or cells.empty:
         return sign_flips([])
     best = located[RATE].to_numpy()[located["test_accuracy"].argmax()]
     away = np.abs(np.log10(cells[RATE] / best))
     return rank_correlation(away, cells["depth"], np.zeros(len(cells)))
-
-
-def _skips(table: str, column: str, higher: bool, tables: Tables, choice: str) -> Test:
-    """Test whether networks with skips have the higher, or the lower, values; seeds are units."""
-    rows = tables[f"{table}"]
-    rows = rows[rows["choice"] == choice] if "choice" in rows else rows
-    groups = [
-        rows.loc[rows[SKIP].astype(bool) == with_skips, column] for with_skips in (True, False)
-    ]
-    return two_groups(*(groups if higher else groups[::-1]))
 
 
 def _simpler(measure: str, words: str, stratum: str) -> Claim:
@@ -204,7 +158,7 @@ def _simpler(measure: str, words: str, stratum: str) -> Claim:
         units="cells",
         relevant=CORRELATION,
         needs=("pinn-grid.metrics", "pinn-grid.choices"),
-        test=_correlation("relative_error", measure, stratum, "pinn-grid"),
+        test=correlation("relative_error", measure, stratum, "pinn-grid"),
         instead=SCALED,
     )
 
@@ -218,14 +172,9 @@ MEASURES = {
 GRID = ("pinn-grid.metrics", "pinn-grid.choices")
 FOUR = ("pinn-4d.metrics", "pinn-4d.choices")
 UNET = ("unet-epochs.metrics", "unet-epochs.choices")
-BETAS = ("pinn-betas.metrics", "pinn-betas.choices")
 _grid = partial(Claim, paper="profiles", figure="tlp-fig3", units="cells", needs=GRID)
 _four = partial(Claim, paper="profiles", figure="tlp-a5", units="cells", needs=FOUR, varies=False)
 _unet = partial(Claim, paper="profiles", units="cells", needs=UNET)
-_betas = partial(Claim, paper="companion", figure="topo-fig6", source="section 3.2", units="cells")
-_residual = partial(
-    Claim, paper="companion", figure="topo-fig5", source="section 3.1", units="networks"
-)
 
 PINN = (
     *(
@@ -270,7 +219,7 @@ PINN = (
         statistic="Spearman's rho of beta and the share of points below a tenth of the loss range, "
         "within learning rates",
         relevant=CORRELATION,
-        test=_correlation(BETA, "volume_below_10", RATE, "pinn-grid"),
+        test=correlation(BETA, "volume_below_10", RATE, "pinn-grid"),
         instead=SCALED,
     ),
     _grid(
@@ -279,7 +228,7 @@ PINN = (
         sentence="Landscapes have more saddles as beta rises.",
         statistic="Spearman's rho of beta and saddles, within learning rates",
         relevant=CORRELATION,
-        test=_correlation(BETA, "saddles_resolved", RATE, "pinn-grid"),
+        test=correlation(BETA, "saddles_resolved", RATE, "pinn-grid"),
         instead=SCALED,
     ),
     _four(
@@ -331,69 +280,4 @@ SEGMENTATION = (
         test=_deep_at_ends,
     ),
 )
-COMPANION = (
-    *(
-        _betas(
-            id=f"{name}-with-beta",
-            sentence=f"{words[0].upper()}{words[1:]} rises with beta, from 1 to 10.",
-            statistic=f"Spearman's rho of beta and {words}",
-            relevant=CORRELATION,
-            needs=BETAS,
-            test=_correlation(BETA, column, None, "pinn-betas"),
-        )
-        for name, column, words in (
-            ("saddles", "saddles_resolved", "the number of saddles"),
-            ("persistence", "mean_persistence_with_global", "the mean persistence, as published"),
-            ("relative-persistence", "relative_persistence", "persistence relative to the range"),
-            ("log-persistence", "mean_log_persistence", "persistence of the log loss"),
-            ("error", "absolute_error", "the absolute error"),
-        )
-    ),
-    *(
-        _betas(
-            id=f"{name}-with-beta",
-            sentence=f"The {words} of the Hessian rises with beta, from 1 to 10.",
-            statistic=f"Spearman's rho of beta and the {words}",
-            relevant=CORRELATION,
-            needs=("pinn-betas-spectrum.quantities",),
-            test=partial(_with_spectrum, BETA, column),
-            varies=False,
-        )
-        for name, column, words in (
-            ("eigenvalue", "top_eigenvalue", "largest eigenvalue"),
-            ("trace", "trace", "trace"),
-        )
-    ),
-    *(
-        _residual(
-            id=f"skips-{name}",
-            sentence=f"Skip connections {words}.",
-            statistic="probability that a network "
-            f"{'with skips exceeds one without' if higher else 'without skips exceeds one with'}, "
-            f"less 1/2, in {column.replace('_', ' ')}",
-            relevant=SHARE,
-            needs=(table,),
-            test=partial(_skips, table, column, higher),
-        )
-        for name, table, column, higher, words in (
-            ("simplify", "residual.choices", "saddles_resolved", False, "leave fewer saddles"),
-            (
-                "persistence",
-                "residual.choices",
-                "mean_persistence_with_global",
-                True,
-                "raise the mean persistence",
-            ),
-            ("accuracy", "residual.metrics", "test_accuracy", True, "raise the accuracy"),
-            (
-                "eigenvalue",
-                "residual-spectrum.quantities",
-                "top_eigenvalue",
-                True,
-                "raise the largest eigenvalue",
-            ),
-            ("trace", "residual-spectrum.quantities", "trace", True, "raise the trace"),
-        )
-    ),
-)
-CLAIMS = (*PINN, *SEGMENTATION, *COMPANION)
+PROFILES = (*PINN, *SEGMENTATION)

@@ -8,11 +8,25 @@ from typing import Any
 
 import pandas as pd
 
+from topograph.claims.cells import BETA, RATE, SKIP
+from topograph.claims.companion import COMPANION
 from topograph.claims.ledger import Tables, evaluate, sensitivity
-from topograph.claims.profiles import CLAIMS
+from topograph.claims.profiles import PROFILES
 from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_table, write_table
 
+CLAIMS = (*PROFILES, *COMPANION)
+# The columns that a table must have beside run and seed, by its name.
+COLUMNS = {
+    **dict.fromkeys(("pinn-grid.choices", "pinn-grid-scaled.choices"), (BETA, RATE)),
+    "pinn-grid.metrics": (BETA, RATE, "relative_error"),
+    "pinn-betas.metrics": (BETA, "absolute_error"),
+    "pinn-betas-spectrum.quantities": (BETA,),
+    "unet-epochs.metrics": (RATE, "test_accuracy"),
+    "residual.metrics": (SKIP, "test_accuracy"),
+    "residual.choices": (SKIP,),
+    "residual-spectrum.quantities": (SKIP,),
+}
 # By the kind of an analysis: the table that claims read, and the stage that it lies under.
 READ = {"landscape": ("choices", "topology"), "spectrum": ("quantities", "spectrum")}
 
@@ -23,13 +37,14 @@ def evaluate_claims(tables: Tables) -> pd.DataFrame:
     ``tables`` maps ``<role>.metrics``, ``<role>.choices`` (landscapes) or ``<role>.quantities``
     (spectra) to a table with the columns run, seed and the axes of the grid by their dotted keys:
     the roles of a study's ``claims``. Claims whose tables are not there are ``not tested``. Raises
-    TopographError for a table that lacks those columns.
+    TopographError for a table that lacks a column of ``COLUMNS``.
     """
     for name, table in tables.items():
-        if missing := {"run", "seed"} - set(table):
+        if missing := {"run", "seed", *COLUMNS.get(name, ())} - set(table):
             raise TopographError(
-                f"table {name!r} has no column {', '.join(sorted(missing))}; claims are tested on "
-                "rows of runs and seeds, with the axes of the grid beside them"
+                f"table {name!r} has no column {', '.join(sorted(missing))}; a claim is tested on "
+                "rows of runs and seeds, with the axes of its grid beside them: give its role "
+                "another experiment"
             )
     # Draws follow the rows: in another order p and intervals would come from other draws.
     ordered = {

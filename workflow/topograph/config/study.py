@@ -114,7 +114,9 @@ class Study(Strict):
             sources |= {f"figures.{name}.others.{n}": other for n, other in figure.others.items()}
         for where, source in sources.items():
             experiment = _lookup(f"{where}.experiment", source.experiment, self.experiments)
-            _lookup(f"{where}.analysis", source.analysis, experiment.analyses)
+            analysis = _lookup(f"{where}.analysis", source.analysis, experiment.analyses)
+            if where.startswith("claims."):
+                _check_role(where, analysis)
         for name, experiment in self.experiments.items():
             for label, analysis in experiment.analyses.items():
                 _check_analysis(f"experiments.{name}.analyses.{label}", experiment, analysis)
@@ -128,6 +130,13 @@ def _lookup(where: str, name: str, allowed: dict[str, Any]) -> Any:
             "reference", "{message}", {"message": f"{message}; allowed: {', '.join(allowed)}"}
         )
     return allowed[name]
+
+
+def _check_role(where: str, analysis: Analysis) -> None:
+    wanted = "spectrum" if where.endswith("-spectrum") else "landscape"
+    if analysis.kind != wanted:
+        message = f"{where}.analysis: received one of kind {analysis.kind!r}; allowed: {wanted!r}"
+        raise PydanticCustomError("role", "{message}", {"message": message})
 
 
 def _check_analysis(where: str, experiment: Experiment, analysis: Analysis) -> None:
