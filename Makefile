@@ -39,7 +39,7 @@ help: ## list the targets
 study: $(READY) ## run the default study, about 10 minutes on 2 cores, and build its site
 	$(call run,$(STUDY))
 
-smoke: ## run the same workflow at toy size, 2 minutes
+smoke: ## run the same workflow at toy size, 3 minutes
 	@$(MAKE) --no-print-directory study STUDY=smoke
 
 paper: ## run the published grids: months on 2 cores, see workflow/profiles/README.md
