@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from curvlinops import hutchinson_trace
-from curvlinops._torch_base import PyTorchLinearOperator
-from curvlinops.papyan2020traces.spectrum import fast_lanczos
 
 from topograph.foundation.errors import TopographError
 from topograph.foundation.seeds import derive_seed, torch_seed
 from topograph.landscape.hessian import HessianProduct
 from topograph.objective.objective import Objective
+
+with warnings.catch_warnings():
+    # A dependency of curvlinops calls torch.jit.script when it is imported.
+    warnings.filterwarnings("ignore", r".*torch\.jit\.script", FutureWarning)
+    from curvlinops import hutchinson_trace
+    from curvlinops._torch_base import PyTorchLinearOperator
+    from curvlinops.papyan2020traces.spectrum import fast_lanczos
 
 # At 96 products a trace with these two numbers is 12 (digits) to 200 times (a trained PINN) more
 # exact than one whose products all go into probes: few large eigenvalues make most of the spread.
