@@ -59,6 +59,29 @@ def test_the_help_says_that_names_come_before_options(capsys: pytest.CaptureFixt
     assert "before any option" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_study_without_claims_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    study = str(ROOT / "config" / "study.yaml")
+    assert main(["claims", study]) == 1
+    assert capsys.readouterr().err == f"{study} tests no claim: it has no block 'claims'\n"
+
+
+def test_claims_read_the_small_tables_of_every_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "recorded", stop)
+    chosen = selection("claims")
+    with pytest.raises(Stopped) as stopped:
+        stages._claims(chosen)
+    rule, outputs, inputs = stopped.value.args
+    assert rule == "claims"
+    assert set(outputs) == {"claims", "sensitivity"}
+    read = sorted(path.split("/", 3)[2] + "/" + Path(path).name for path in inputs)
+    assert read == [
+        *["spectrum/spectrum.quantities.parquet"] * 2,
+        "topology/hessian-2d.choices.parquet",
+        *["topology/hessian-3d.choices.parquet"] * 2,
+        *["train/metrics.parquet"] * 3,
+    ]
+
+
 class Stopped(Exception):
     """Ends a stage before its work, with the inputs that its manifest would list."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from topograph.archive.asked import Asked
 from topograph.config.models import JumpRetrain, Landscape, Spectrum, first_settings
-from topograph.config.runs import Cell, entries, labels_of, sources_shown
+from topograph.config.runs import Cell, claims_roles, entries, labels_of, sources_shown
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.foundation.provenance import Code, Start, write_manifest
@@ -24,6 +24,7 @@ STAGES = {
     "topology": "compute trees, diagrams and quantities of landscapes, and their pages",
     "jump": "jump from trained weights and retrain",
     "embed": "embed trajectories with PHATE and compute their homology",
+    "claims": "test every published claim on the tables of finished results",
     "figure": "run the notebooks of figures on finished results",
 }
 TEMPLATES = "workflow/topograph/report/templates"
@@ -38,8 +39,9 @@ def add_commands(commands: Any) -> None:
         stage.add_argument("study", help="a file of config/")
         what = "figures by id" if name == "figure" else "runs, or experiments by name"
         only = f"{what}, before any option; all by default"
-        stage.add_argument("only", nargs="*", metavar="name", help=only)
-        if name not in ("train", "figure"):
+        if name != "claims":
+            stage.add_argument("only", nargs="*", metavar="name", help=only)
+        if name not in ("train", "claims", "figure"):
             stage.add_argument("--analysis", help="one analysis by name; all by default")
         if name in ("sample", "spectrum"):
             stage.add_argument("--device", default="cpu", help="cpu (default) or cuda")
@@ -59,6 +61,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.command == "train":
         for cell in study.cells():
             _train(study, cell)
+    elif options.command == "claims":
+        _claims(study)
     elif options.command == "figure":
         for figure in study.figures():
             _figure(study, figure)
@@ -356,6 +360,29 @@ def _embed(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> No
     inputs = {"potential": maps["potential"]}
     with recorded(study, "homology", tables, inputs, parameters.copy()):
         write_homology(inputs["potential"], cell.run, analysis.neighbours, tables)
+
+
+def _claims(study: Selection) -> None:
+    from topograph.claims.tables import READ, write_claims
+
+    roles = claims_roles(study.study, entries(study.asked.members))
+    if not roles:
+        raise TopographError(f"{study.options.study} tests no claim: it has no block 'claims'")
+    outputs = {
+        table: f"{study.results}/claims/{table}.parquet" for table in ("claims", "sensitivity")
+    }
+    inputs = {}
+    for source in roles.values():
+        table, stage = READ[source["kind"]]
+        for run in (entry["run"] for entry in source["runs"]):
+            for file in (
+                f"{study.results}/train/{run}/metrics.parquet",
+                f"{study.results}/{stage}/{run}/{source['analysis']}.{table}.parquet",
+            ):
+                inputs[file] = file
+    parameters: dict[str, Any] = {"results": study.results, "roles": roles}
+    with recorded(study, "claims", outputs, inputs, parameters):
+        write_claims(study.results, roles, outputs)
 
 
 def _figure(study: Selection, figure: str) -> None:
