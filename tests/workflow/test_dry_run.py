@@ -11,9 +11,12 @@ EXPECTED = {
     "smoke": {
         "train": 5,
         "sample_landscape": 5,
+        "spectrum": 2,
+        "topology": 5,
         "profile_page": 5,
         "jump_retrain": 2,
         "figure": 4,
+        "claims": 1,
         "paper_page": 3,
         "site": 1,
     },

@@ -63,15 +63,31 @@ def test_a_figure_is_explained_up_to_its_training(done):
     assert text.endswith(f"remake it: rm {svg} && make {svg}")
 
 
+@pytest.mark.parametrize(
+    ("made", "rules"),
+    [
+        ("results/smoke/claims/sensitivity.parquet", ["claims", "spectrum", "topology", "train"]),
+        ("reports/smoke/papers/profiles.html", ["paper_page", "figure", "claims", "train"]),
+    ],
+)
+def test_claims_and_the_page_of_a_paper_are_explained_up_to_training(done, made, rules):
+    text = "\n".join(lines(done, ".venv/bin/topograph", "explain", made))
+    for rule in rules:
+        assert f": {rule}, 20" in text
+    assert "ALTERED" not in text and "NOT today's code" not in text
+    assert text.endswith(f"remake it: rm {made} && make {made}")
+
+
 def test_make_publish_and_make_crate_take_the_finished_study(done):
     shown = "\n".join(lines(done, "make", "publish"))
     assert "reports/published/smoke/convection/metrics.csv: 4 rows, 4 current, written" in shown
     assert "missing" not in shown
     tables = sorted((done.path / "reports/published/smoke").rglob("*.csv"))
-    assert len(tables) == 12
+    assert len(tables) == 16
+    assert {"hessian-3d.choices.csv", "spectrum.quantities.csv"} <= {path.name for path in tables}
     assert all(",false\n" not in table.read_text() for table in tables)
     again = "\n".join(lines(done, "make", "publish"))
-    assert again.count("unchanged") == 12 and "written" not in again
+    assert again.count("unchanged") == 16 and "written" not in again
     lines(done, "make", "crate")
     graph = json.loads((done.path / "reports/crates/smoke/ro-crate-metadata.json").read_text())
     actions = [entity for entity in graph["@graph"] if entity["@type"] == "CreateAction"]

@@ -9,7 +9,8 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 LIBRARY = "workflow/topograph"
-ALL_FIGURES_OF_LANDSCAPES = {"figure": 3, "paper_page": 2, "site": 1}
+# Every page of a paper shows claims.
+CLAIMS_AND_PAGES = {"claims": 1, "paper_page": 3, "site": 1}
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_touched_results_make_nothing_due(finished):
 
 def test_an_edit_of_the_merge_tree_reruns_topology_and_later(finished):
     append(finished, f"{LIBRARY}/topology/merge_tree.py", "\nCHANGED = True\n")
-    assert due(finished) == {"topology": 5, "profile_page": 5, **ALL_FIGURES_OF_LANDSCAPES}
+    assert due(finished) == {"topology": 5, "profile_page": 5, "figure": 3, **CLAIMS_AND_PAGES}
 
 
 def test_an_edit_of_phate_reruns_the_maps_and_later(finished):
@@ -91,9 +92,18 @@ def test_an_edit_of_one_model_reruns_its_cells_alone(finished):
     assert jobs == {
         **dict.fromkeys(["train", "sample_landscape", "topology", "profile_page"], 1),
         "figure": 1,
-        "paper_page": 1,
-        "site": 1,
+        **CLAIMS_AND_PAGES,
     }
+
+
+def test_an_edit_of_a_claim_samples_nothing(finished):
+    append(finished, f"{LIBRARY}/claims/profiles.py", "\nCHANGED = True\n")
+    assert due(finished) == CLAIMS_AND_PAGES
+
+
+def test_other_settings_of_a_spectrum_train_nothing(finished):
+    replace(finished, "config/smoke.yaml", "eigenvalues: 3", "eigenvalues: 4")
+    assert due(finished) == {"spectrum": 2, **CLAIMS_AND_PAGES}
 
 
 def test_an_edited_notebook_reruns_its_figure_alone(finished):
@@ -104,11 +114,10 @@ def test_an_edited_notebook_reruns_its_figure_alone(finished):
 def test_a_new_value_on_a_grid_axis_runs_its_cell_alone(finished):
     replace(finished, "config/smoke.yaml", "beta: [1.0, 6.0]", "beta: [1.0, 6.0, 30.0]")
     assert due(finished) == {
-        **dict.fromkeys(["train", "sample_landscape", "topology", "profile_page"], 1),
+        **dict.fromkeys(["train", "sample_landscape", "spectrum", "topology", "profile_page"], 1),
         "figure": 1,
-        "paper_page": 1,
         "index": 1,
-        "site": 1,
+        **CLAIMS_AND_PAGES,
     }
 
 
@@ -129,7 +138,7 @@ def test_another_analysis_trains_nothing(finished):
 def test_another_connectivity_samples_nothing(finished):
     replace(finished, "config/smoke.yaml", "distance: 2.0,", "distance: 2.0, connectivity: moore,")
     jobs = due(finished)
-    assert jobs == {"topology": 2, "profile_page": 2, "figure": 1, "paper_page": 1, "site": 1}
+    assert jobs == {"topology": 2, "profile_page": 2, "figure": 1, **CLAIMS_AND_PAGES}
 
 
 def test_other_settings_of_the_map_retrain_nothing(finished):
@@ -156,9 +165,8 @@ def test_more_seeds_train_only_the_new_ones(finished):
     assert jobs == {
         **dict.fromkeys(["train", "sample_landscape", "topology", "profile_page"], 1),
         "figure": 1,
-        "paper_page": 1,
         "index": 1,
-        "site": 1,
+        **CLAIMS_AND_PAGES,
     }
     (page,) = Path(finished.path / "reports/smoke/profiles").glob("brain-*.html")
     done = finished.make(str(page.relative_to(finished.path)))

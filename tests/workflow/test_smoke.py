@@ -38,8 +38,8 @@ def test_every_output_has_a_manifest_whose_digests_hold(smoke):
             assert file_digest(smoke.path / name) == digest
         listed |= set(content["outputs"])
     kept = {".nc", ".parquet", ".safetensors"}
-    stages = ("train", "landscape", "topology", "trajectory", "embedding", "homology")
-    for stage in stages:
+    stages = ("train", "landscape", "spectrum", "topology", "trajectory", "embedding", "homology")
+    for stage in (*stages, "claims"):
         for path in (smoke.path / "results/smoke" / stage).rglob("*"):
             if path.suffix in kept:
                 assert str(path.relative_to(smoke.path)) in listed
@@ -53,7 +53,8 @@ def test_results_have_the_stated_form(smoke):
     assert centre.values == pytest.approx(landscape["center_loss"].values, rel=1e-12)
     for path in results.rglob("*.parquet"):
         table = pd.read_parquet(path)
-        assert "run" in table.columns or table.empty, path
+        key = "claim" if path.parent.name == "claims" else "run"
+        assert key in table.columns or table.empty, path
     assert not list((results / "scratch").rglob("jump-*.safetensors"))
 
 
@@ -85,7 +86,11 @@ def test_a_deleted_output_is_remade_with_what_depends_on_it(smoke):
     before = lost.read_bytes()
     lost.unlink()
     jobs = smoke.jobs(smoke.make("why").stdout)
-    assert jobs == {"topology": 1, "profile_page": 1, "figure": 1, "paper_page": 1, "site": 1}
+    assert jobs == {
+        **dict.fromkeys(["topology", "profile_page", "figure", "claims"], 1),
+        "paper_page": 3,
+        "site": 1,
+    }
     assert smoke.make("smoke").returncode == 0
     assert lost.read_bytes() == before
 
