@@ -83,5 +83,5 @@ def test_a_study_says_what_it_asks_of_the_page() -> None:
     asked = Asked.of(Path(__file__).parents[2] / "config/smoke.yaml")
     assert asked.parameters("reports/smoke/papers/profiles.html") == {
         "figures": ["tlp-fig3", "tlp-fig4", "topo-fig1", "jr-fig3a"],
-        "claims": [],
+        "claims": ["pinn-grid", "pinn-betas-spectrum", "unet-epochs"],
     }
