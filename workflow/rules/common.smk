@@ -180,3 +180,29 @@ def figure_inputs(wildcards):
 def notebook_of(wildcards):
     name = STUDY.figures[wildcards.figure].notebook or wildcards.figure
     return local(f"workflow/notebooks/{name}.py")
+
+
+def roles_of_claims():
+    """Return what plays each role: kind, name and runs of its analysis."""
+    return claims_roles(STUDY, RUNS)
+
+
+def tables_of_claims(wildcards):
+    """Return the tables that claims are tested on."""
+    files = []
+    for source in roles_of_claims().values():
+        stage = rules.topology if source["kind"] == "landscape" else rules.spectrum
+        table = (
+            stage.output.choices
+            if source["kind"] == "landscape"
+            else stage.output.quantities
+        )
+        for entry in source["runs"]:
+            files += filled([rules.train.output.metrics], run=entry["run"])
+            files += filled([table], run=entry["run"], analysis=source["analysis"])
+    return sorted(set(files))
+
+
+def claims_files():
+    """Return the tables of claims; none where the study tests no claim."""
+    return list(rules.claims.output) if STUDY.claims else []

@@ -1,5 +1,6 @@
 """Test every published claim on the tables of a study."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from job import job
@@ -10,4 +11,5 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake):
-    write_claims(snakemake.params.results, snakemake.params.roles, dict(snakemake.output.items()))
+    results = Path(snakemake.output.claims).parents[1]
+    write_claims(results, snakemake.params.roles, dict(snakemake.output.items()))

@@ -380,7 +380,7 @@ def _claims(study: Selection) -> None:
                 f"{study.results}/{stage}/{run}/{source['analysis']}.{table}.parquet",
             ):
                 inputs[file] = file
-    parameters: dict[str, Any] = {"results": study.results, "roles": roles}
+    parameters: dict[str, Any] = {"roles": roles}
     with recorded(study, "claims", outputs, inputs, parameters):
         write_claims(study.results, roles, outputs)
 
