@@ -208,6 +208,7 @@ def add_claims(results: Path, inputs: list[Path]) -> list[Path]:
         ("simpler-minima", "half the range", "not tested", float("nan")),
         ("saddles-grow", "axis connectivity", "not supported", -1100.0),
         ("saddles-grow", "as sampled", "not supported", -1234.5),
+        ("saddles-grow", "half the range", "not supported", -1234.5),
     ]
     varied = pd.DataFrame(choices, columns=["claim", "choice", "verdict", "value"])
     numbers = dict.fromkeys(("low", "high", "p", "n"), float("nan"))

@@ -45,7 +45,6 @@ def test_each_experiment_has_its_tables_and_each_table_its_manifest(finished):
     assert {path.relative_to(TABLES).as_posix(): t.rows for path, t in found.items()} == {
         "convection/metrics.csv": 4,
         "convection/hessian-3d.quantities.csv": 8,
-        "convection/hessian-3d.choices.csv": 4,
         "convection/hessian-3d.variability.csv": 2,
         "digits/metrics.csv": 1,
         "digits/jump-retrain.quality.csv": 1,
@@ -101,7 +100,7 @@ def test_trajectories_give_a_row_for_each_ray_at_the_last_epoch(finished):
 def test_publishing_twice_changes_no_byte(finished):
     publish(finished.study)
     before = contents(TABLES)
-    assert [table.written for table in publish(finished.study)] == [False] * 8
+    assert [table.written for table in publish(finished.study)] == [False] * 7
     assert contents(TABLES) == before
 
 
@@ -282,3 +281,26 @@ def test_two_rows_of_the_same_keys_are_refused(tmp_path):
 )
 def test_values_are_written_short_and_stable(value, text):
     assert as_text(value) == text
+
+
+def test_claims_are_published_as_they_were_tested(finished):
+    made = [Path(f"results/tiny/claims/{name}.parquet") for name in ("claims", "sensitivity")]
+    one = {"claim": "a", "verdict": "supported", "value": 0.5}
+    write_table(made[0], pd.DataFrame([one, {**one, "claim": "b", "value": float("nan")}]))
+    write_table(made[1], pd.DataFrame([{**one, "choice": "as sampled"}]))
+    finished.finish("claims", made, [finished.file("train", "metrics.parquet")], roles={})
+    published = {table.path: table for table in publish(finished.study)}
+    path = TABLES / "claims" / "claims.csv"
+    assert [row["value"] for row in rows(path)] == ["0.5", ""]
+    digest = read_json(manifest_path(made[0]))["code"]["digest"]
+    assert {row["code"] for row in rows(path)} == {f"claims:{digest}"}
+    assert published[path].rows == published[path].current == 2 and published[path].written
+    assert current(path) == ["true"] * 2
+    assert published[path.with_name("sensitivity.csv")].rows == 1
+    assert not any(table.written for table in publish(finished.study))
+    finished.edit_manifest(made[0], lambda content: content["code"].update(digest="of-old"))
+    assert [t.current for t in publish(finished.study) if t.path == path] == [0]
+    assert current(path) == ["false"] * 2
+    made[0].write_bytes(made[0].read_bytes() + b" ")
+    with pytest.raises(DataError, match="was altered after it was made and is not published"):
+        publish(finished.study)

@@ -64,12 +64,12 @@ def claim(name: str, test: Found | None = None, **more: object) -> Claim:
         (found(0.001, low=0.1, high=0.2), "supported"),
         (found(0.06, low=0.1, high=0.9, smallest=0.06), "inconclusive"),
         (found(0.9, low=-0.9, high=-0.8, smallest=0.06), "inconclusive"),
-        (Found(NAN, NAN, NAN, NAN, NAN, 0), "inconclusive"),
+        (Found(NAN, NAN, NAN, NAN, NAN, 0), "not tested"),
         (found(0.01, low=NAN), "inconclusive"),
     ],
 )
 def test_the_verdict_follows_the_rule(test: Found, expected: str) -> None:
-    assert verdict(claim("c"), test, test.p) == expected
+    assert verdict(claim("c"), test, test.p, test.p_smallest) == expected
 
 
 def test_holm_makes_one_of_borderline_ps_inconclusive() -> None:
@@ -90,7 +90,7 @@ def test_claims_that_cannot_be_tested_are_not_in_the_family() -> None:
     table = evaluate(claims, {"a.metrics": ROWS}).set_index("claim")
     assert table.loc["a", ["p_holm", "verdict"]].tolist() == [0.04, "supported"]
     assert table.loc["b", ["verdict", "note"]].tolist() == [
-        "inconclusive",
+        "not tested",
         "no unit has all that the statistic needs",
     ]
     row = table.loc["c0"]
@@ -155,8 +155,13 @@ def finished(tmp_path: Path) -> tuple[Path, dict]:
         curved = rows[["run", "seed"]].assign(top_eigenvalue=beta, trace=-beta)
         write_table(tmp_path / "spectrum" / run / "top.quantities.parquet", curved)
     roles = {
-        "pinn-betas": {"kind": "landscape", "analysis": "map", "runs": runs},
-        "pinn-betas-spectrum": {"kind": "spectrum", "analysis": "top", "runs": runs},
+        "pinn-betas": {"stage": "topology", "table": "choices", "analysis": "map", "runs": runs},
+        "pinn-betas-spectrum": {
+            "stage": "spectrum",
+            "table": "quantities",
+            "analysis": "top",
+            "runs": runs,
+        },
     }
     return tmp_path, roles
 

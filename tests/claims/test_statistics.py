@@ -17,6 +17,7 @@ from topograph.claims.statistics import (
     spearman,
     transition,
     two_groups,
+    valley,
 )
 from topograph.foundation.errors import TopographError
 
@@ -53,8 +54,39 @@ def test_ties_and_strata_that_say_nothing() -> None:
     assert spearman([1, 1, 2, 3], [4, 4, 5, 1]) == pytest.approx(
         stats.spearmanr([1, 1, 2, 3], [4, 4, 5, 1]).statistic
     )
-    constant = rank_correlation([1.0, 2, 3, 1, 2], [5.0, 5, 5, 1, 2], [0, 0, 0, 1, 1])
-    assert math.isnan(constant.value) and constant.n == 0
+    few = rank_correlation([7.0, 7, 7, 1, 2], [5.0, 6, 8, 1, 2], [0, 0, 0, 1, 1])
+    assert math.isnan(few.value) and few.n == 0
+
+
+def test_a_stratum_in_which_nothing_rises_counts_against_the_rise() -> None:
+    x, strata = [1.0, 2, 3, 4, 5] * 2, [0] * 5 + [1] * 5
+    found = rank_correlation(x, [1.0, 2, 3, 4, 5] + [7.0] * 5, strata)
+    assert found.value == 0.5 and found.n == 10
+    flat = rank_correlation(x, [7.0] * 10, strata)
+    assert flat[:3] == (0, 0, 0) and flat.n == 10
+    # Whatever the order, nothing would have come out.
+    assert flat.p == flat.p_smallest == 1
+
+
+def test_ties_raise_the_smallest_p() -> None:
+    """Of 5! orders of 1, 1, 1, 1, 2 a fifth has the 2 where it fits best."""
+    found = rank_correlation(np.arange(5.0), [2.0, 1, 1, 1, 1], np.zeros(5))
+    assert (found.p, found.p_smallest) == (1, 1 / 5)
+    assert sign_flips([1.0, 2.0, 0.0]).p_smallest == 1 / 4
+    assert two_groups([1.0, 1], [1.0, 2]).p_smallest == 1 / 2
+
+
+def test_a_valley_rises_to_both_sides() -> None:
+    x = np.arange(7.0)
+    found = valley(x, np.abs(x - 3) + x / 10, 3)
+    assert (found.value, found.n) == (1, 7)
+    # The lowest stands at 3; of the others any 3 rise to the left, the rest to the right.
+    assert found.p_smallest == pytest.approx(math.comb(6, 3) / math.factorial(7))
+    assert found.p == found.p_smallest and found.low == pytest.approx(1)
+    slope = valley(x, x, 3)
+    assert slope.value == -1 and slope.p > 0.5
+    # Without a unit beyond the place there is nothing to rise.
+    assert math.isnan(valley(x, x, 0).value) and valley(x, x, 0).n == 7
 
 
 def test_values_that_are_missing_leave_their_unit_out() -> None:

@@ -11,14 +11,15 @@ import pytest
 
 from topograph.cli import stages
 from topograph.cli.main import main
+from topograph.cli.selection import Selection
 from topograph.config.models import Landscape
 
 ROOT = Path(__file__).parents[2]
 SMOKE = str(ROOT / "config" / "smoke.yaml")
 
 
-def selection(command: str, *only: str, analysis: str | None = None) -> stages.Selection:
-    return stages.Selection(
+def selection(command: str, *only: str, analysis: str | None = None) -> Selection:
+    return Selection(
         argparse.Namespace(
             study=SMOKE, only=list(only), analysis=analysis, command=command, threads=1
         )
@@ -73,7 +74,7 @@ def test_claims_read_the_small_tables_of_every_run_once(monkeypatch: pytest.Monk
     rule, outputs, inputs = stopped.value.args
     assert rule == "claims"
     assert set(outputs) == {"claims", "sensitivity"}
-    read = sorted(path.split("/", 3)[2] + "/" + Path(path).name for path in inputs)
+    read = sorted(path.split("/", 3)[2] + "/" + Path(path).name for path in inputs.values())
     assert read == [
         *["spectrum/spectrum.quantities.parquet"] * 2,
         "topology/hessian-2d.choices.parquet",

@@ -72,7 +72,6 @@ def test_a_row_has_the_numbers_of_its_claim(tested_study: Any) -> None:
         "0.0012",
         "1e-05",
         "tlp-fig3",
-        "– none",
     ]
     assert row_of(html, "saddles-grow")[3:8] == ["-1234", "10 cells", *["– none"] * 3]
     assert 'href="figures/tlp-fig3.html"' in html
@@ -115,14 +114,14 @@ def test_a_verdict_that_another_choice_changes_is_marked_in_words(tested_study: 
     assert text_of(changed) == "? inconclusive ≠ differs 0.1" and 'class="differs"' in changed
     # What was not tested says nothing against the verdict.
     assert text_of(untested) == "– not tested – none" and "differs" not in untested
-    same, missing = varied_of(html, "saddles-grow")[1:]
-    assert text_of(same) == "✗ not supported -1100" and text_of(missing) == "– not varied"
+    same, unmoved = varied_of(html, "saddles-grow")[1:]
+    assert text_of(same) == "✗ not supported -1100" and text_of(unmoved) == "– unchanged"
     assert "Of 2 verdicts under another choice 1 differs" in text_of(html)
 
 
 def test_the_tables_lie_beside_the_page_in_full(tested_study: Any) -> None:
     _, claims, sensitivity = write_claims(tested_study.read())
-    assert len(pd.read_csv(sensitivity)) == 5
+    assert len(pd.read_csv(sensitivity)) == 6
     table = pd.read_csv(claims).set_index("claim")
     assert table.loc["simpler-minima", "value"] == 0.61234
     assert table.loc["deep-basins", "sentence"] == "Basins are <b>deep</b> & few."

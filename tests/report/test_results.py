@@ -294,7 +294,7 @@ def test_commands_name_the_files_of_each_run_in_full() -> None:
 def test_persistence_is_also_given_in_parts_of_the_range(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {"run": "p", "seed": [0, 0, 1], "points": [21, 11, 21]}
-        | {"mean_persistence": [1.0, 9.0, 3.0], "loss_range": [10.0, 10.0, 100.0]}
+        | {"mean_persistence_resolved": [1.0, 9.0, 3.0], "loss_range": [10.0, 10.0, 100.0]}
     )
     assert with_relative_persistence(finest(table))["relative_persistence"].tolist() == [0.1, 0.03]
     write_table(tmp_path / "topology" / "p" / "x.quantities.parquet", table)

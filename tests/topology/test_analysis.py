@@ -60,7 +60,8 @@ def test_every_table_names_run_seed_epoch_and_connectivity(tables: dict[str, pd.
         assert set(table) >= KEYS - ({"seed"} if name == "variability" else set())
         assert table["run"].unique().tolist() == ["a-run"]
         named = table["connectivity"].unique().tolist()
-        assert named == ["axis"] or (name == "choices" and len(named) == 4)
+        # Three lattices, and as many nearest neighbours as belong to the grid and to its slice.
+        assert named == ["axis"] or (name == "choices" and len(named) == 5)
 
 
 def test_tables_are_those_of_the_merge_tree_of_each_landscape(

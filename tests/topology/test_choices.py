@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS, under_choices
+from topograph.topology.connectivity import lattice_offsets
 from topograph.topology.merge_tree import merge_tree
 from topograph.topology.quantities import quantities
 
@@ -28,7 +29,9 @@ def table() -> pd.DataFrame:
         ("mutual-knn connectivity", FIELD, "mutual-knn", ERRORS),
         ("half the points", FIELD[::2, ::2, ::2], "freudenthal", ERRORS),
         ("half the range", FIELD[3:10, 3:10, 3:10], "freudenthal", ERRORS),
-        ("one dimension less", FIELD[:, :, 6], "freudenthal", ERRORS),
+        ("one dimension less", FIELD[:, :, 6][:, ::-1], "freudenthal", ERRORS),
+        ("one dimension less, axis connectivity", FIELD[:, :, 6], "axis", ERRORS),
+        ("one dimension less, half the points", FIELD[::2, ::-2, 6], "freudenthal", ERRORS),
         ("unresolved pairs too", FIELD, "freudenthal", dict.fromkeys(ERRORS, 0.0)),
     ],
 )
@@ -49,6 +52,25 @@ def test_nested_connectivities_and_errors_order_the_counts(table: pd.DataFrame) 
     minima = table["minima_resolved"]
     assert minima["axis connectivity"] > minima[AS_SAMPLED] > minima["moore connectivity"]
     assert minima["unresolved pairs too"] > minima[AS_SAMPLED]
+
+
+def test_neighbours_in_the_slice_are_those_that_it_has_in_the_grid() -> None:
+    """Of the grid's Freudenthal steps those within the slice, backwards along its last axis."""
+    for dimensions in (2, 3, 4):
+        steps = lattice_offsets("freudenthal", dimensions)
+        within = steps[steps[:, -1] == 0][:, :-1] * [*[1] * (dimensions - 2), -1]
+        own = lattice_offsets("freudenthal", dimensions - 1)
+        assert set(map(tuple, within)) == set(map(tuple, own))
+
+
+def test_single_precision_is_tried_where_losses_stand_for_exact_ones() -> None:
+    single = "resolved in single precision"
+    # A ramp with a dent of a tenth of its rounding: the dent is a minimum in double precision only.
+    ramp = np.add.outer(np.arange(9.0), np.arange(9.0)) + 1
+    ramp[4, 4] = ramp[3, 4] * (1 - 1e-8)
+    dented = under_choices(ramp, "axis", dict.fromkeys(ERRORS, 0.0)).set_index("choice")
+    assert dented.loc[[AS_SAMPLED, single], "minima_resolved"].tolist() == [2, 1]
+    assert single not in set(under_choices(FIELD, "axis", ERRORS)["choice"])
 
 
 def test_widths_rise_to_the_whole_grid(table: pd.DataFrame) -> None:

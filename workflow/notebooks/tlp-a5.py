@@ -59,7 +59,7 @@ shown = {
     "mean_log_persistence": "mean persistence of log10",
 }
 measured = {
-    name: with_relative_persistence(table, "mean_persistence_resolved")
+    name: with_relative_persistence(table)
     .groupby("run", sort=False)[list(shown)]
     .agg(spread)
     .rename(index=names, columns=shown)

@@ -29,6 +29,7 @@ from topograph.report.results import (
     Results,
     captioned,
     connectivity_in_words,
+    extent_in_words,
     sampling_in_words,
     spread,
 )
@@ -96,7 +97,7 @@ count = quantities["seed"].nunique()
 caption = (
     f"From a loss surface to its profile, seed {seed} of {count} in each of {len(data.runs)} "
     f"settings. Left to right: the training loss on {grid['points'].max()} points along each of "
-    f"{sampling_in_words(landscape)}; its merge tree "
+    f"{sampling_in_words(landscape)}, {extent_in_words(landscape)}; its merge tree "
     f"({connectivity_in_words(grid)}); the profile, in which the width at a loss counts the grid "
     "points below it; what the arithmetic does not resolve is grey; the persistence diagram "
     "of the same values (axis connectivity). Axes and colours of losses are logarithmic. Numbers "

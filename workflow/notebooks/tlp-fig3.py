@@ -79,17 +79,17 @@ data.minima_on_subgrids(quantities)
 data.differences_between_seeds()
 
 # %%
-shown = ["minima", "saddles", "mean_persistence", "relative_persistence", "mean_log_persistence"]
-shown += ["loss_range", "width_slope"]
+shown = ["minima", "saddles", "mean_persistence_resolved", "relative_persistence"]
+shown += ["mean_log_persistence", "loss_range", "width_slope"]
 for name, grid in grids.items():
     errors = grid.over_seeds(grid.training("metrics"), "relative_error")
     numbers = grid.landscape_numbers(shown)
     numbers.insert(0, "relative_error", errors["mean"].to_numpy())
     words = (
         f"Every cell of the grid, on landscapes {SCALES[name]} ({grid.analysis}): means over those "
-        "seeds that are finite. mean_persistence is in units of the loss, relative_persistence in "
-        "parts of each landscape's loss_range, mean_log_persistence is that of log10 of the loss. "
-        "A landscape of one minimum has no pair, and no part in the first two means. A quadratic "
+        "seeds that are finite. mean_persistence_resolved is in units of the loss, "
+        "relative_persistence in parts of each landscape's loss_range, mean_log_persistence that "
+        "of log10 of the loss; a landscape of one minimum has no pair and counts as 0. A quadratic "
         "bowl has width_slope 1, a cone 2; NaN where too few points lie low."
     )
     display(captioned(numbers, words))

@@ -43,6 +43,7 @@ from topograph.report.results import (
     Results,
     captioned,
     connectivity_in_words,
+    extent_in_words,
     sampling_in_words,
     spread,
 )
@@ -61,7 +62,7 @@ grid = quantities[quantities["points"] == quantities["points"].max()]
 # %%
 scores = [name for name in metrics if name.startswith(("test_", "iou_", "diverged"))]
 final = metrics.groupby("run", sort=False)[scores].agg(spread).rename(index=data.labels).T
-captioned(final, "On held-out slices after training: mean and range over seeds.")
+captioned(final, "On held-out images after training: mean and range over seeds.")
 
 # %%
 shown = ["loss_minimum", "loss_range", "minima", "minima_resolved", "saddles", "width_slope"]
@@ -85,6 +86,11 @@ if "grid" in others:
     found = rates.training("history").assign(rate=lambda table: table["run"].map(of))
     accuracy = 100 * found.pivot_table("test_accuracy", "rate", "epoch", dropna=False)
     accuracy = accuracy.sort_index(ascending=False)
+    counted = found.groupby(["rate", "epoch"])["test_accuracy"].count()
+    lacking = counted[counted < found["seed"].nunique()]
+
+# %%
+rates.commands() if accuracy is not None else None
 
 # %%
 measures = {}
@@ -144,7 +150,7 @@ with figure_style():
     draw_image(axes[1], u["image"].values[middle])
     draw_classes(axes[2], u["target"].values[middle])
     draw_classes(axes[3], u["predicted"].sel(seed=seeds[0]).values[middle])
-    for panel, name in zip(axes[1:], ("template slice", "tissue", "predicted"), strict=True):
+    for panel, name in zip(axes[1:], ("image", "truth", "predicted"), strict=True):
         panel.set_title(name)
     top.legend(handles=class_handles(u.attrs["classes"]), loc="outside lower right", ncols=3)
 
@@ -184,19 +190,25 @@ with figure_style():
 
 # %%
 landscape = data.dataset("landscape", data.runs[0]["run"])
+brain = all(run.startswith("brain-") for run in data.labels)
 at = f"for each of {len(data.runs)} settings" if len(data.runs) > 1 else "at one setting"
 told = [
-    f"Segmentation of brain tissue, {len(seeds)} seeds {at}. Top: pixel accuracy "
-    f"on {u.sizes['example']} held-out slices (line: mean, band: range over seeds) and one of "
-    f"these slices with the prediction of seed {seeds[0]} at {data.runs[0]['label']}. "
+    f"Segmentation into {', '.join(u.attrs['classes'])}, {len(seeds)} seeds {at}. Top: pixel "
+    f"accuracy on {u.sizes['example']} held-out images (line: mean, band: range over seeds) and "
+    f"one of these with the prediction of seed {seeds[0]} at {data.runs[0]['label']}. "
 ]
 if accuracy is not None:
     told += [
         f"Next: test accuracy at {len(accuracy)} learning rates from epoch 0, before training, to "
-        f"{accuracy.columns[-1]:g}, mean of {found['seed'].nunique()} seeds; beside it the "
+        f"{accuracy.columns[-1]:g}, mean of {found['seed'].nunique()} seeds"
+        + f" (of fewer in {len(lacking)} cells, where training diverged)"
+        * bool(len(lacking))
+        + "; beside it the "
         "published means of 5 seeds, read off a figure, on Oxford-IIIT Pet with a CRF-RNN "
-        "head: another data set and another network, with colours of its own. Patterns over rates "
-        "and epochs compare, levels do not. "
+        "head, with colours of its own; its epoch 0 already depends on the rate, so it seems to "
+        "follow the first epoch of training and to be our epoch 1. "
+        + "Data and network are others: patterns over rates and epochs compare, levels do not. "
+        * brain,
     ]
 if measures:
     count = len(next(iter(measures.values())))
@@ -209,14 +221,16 @@ if measures:
     ]
 told += [
     f"Below: topological profiles of the training loss of {len(drawn)} of {len(seeds)} seeds, on a "
-    f"grid of {grid['points'].max()} points along each of {sampling_in_words(landscape)}, found "
-    "anew at each epoch; all panels share one logarithmic loss axis; width counts grid points, "
-    "colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is what "
-    f"the arithmetic does not resolve ({connectivity_in_words(grid)}). One averaged brain can show "
-    "how the landscape of a segmentation network changes as it learns, and how that depends on "
-    "rate, head and seed. It cannot show generalisation to people: held-out slices lie between "
-    "training slices of the same template, whose averaging took away what varies between brains, "
-    "noise and lesions; so accuracy is that of interpolation, and the spread is over seeds alone."
+    f"grid of {grid['points'].max()} points along each of {sampling_in_words(landscape)}, "
+    f"{extent_in_words(landscape)}, found anew at each epoch; all panels share one logarithmic "
+    "loss axis; width counts grid points, colour is the mean loss of a basin, red dots are minima, "
+    "orange dots saddles, grey is what the arithmetic does not resolve "
+    f"({connectivity_in_words(grid)}). ",
+    "One averaged brain can show how the landscape of a segmentation network changes as it "
+    "learns, and how that depends on rate, head and seed. It cannot show generalisation to people: "
+    "held-out slices lie between training slices of the same template, whose averaging took away "
+    "what varies between brains, noise and lesions; so accuracy is that of interpolation, and the "
+    "spread is over seeds alone." * brain,
 ]
 values = {
     "test_accuracy": data.by_label(metrics, "test_accuracy"),

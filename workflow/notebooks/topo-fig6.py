@@ -36,8 +36,10 @@ from topograph.report.results import (
     Results,
     captioned,
     connectivity_in_words,
+    extent_in_words,
     sampling_in_words,
     spread,
+    with_relative_persistence,
 )
 
 BETA, SKIP = "problem.kwargs.beta", "model.kwargs.skip"
@@ -48,7 +50,7 @@ data = Results(results, analysis, runs)
 metrics, quantities = data.training("metrics"), data.table("topology", "quantities")
 grid = quantities[quantities["points"] == quantities["points"].max()]
 grid = grid[grid["epoch"] == grid.groupby("run")["epoch"].transform("max")]
-grid = grid.assign(relative_persistence=grid["mean_persistence_resolved"] / grid["loss_range"])
+grid = with_relative_persistence(grid)
 spectra = pd.DataFrame(columns=["run", "epoch"])
 if "spectrum" in others:
     source = Results(results, **others["spectrum"])
@@ -178,7 +180,8 @@ caption = (
     f"{len(data.runs)} settings with {seeds} seeds each; a dot is a seed, from left to right in "
     f"the order of the study, the line their mean{left_out}. Landscapes: the loss of the trained "
     "network on "
-    f"{grid['points'].max()} points along each of {sampling_in_words(landscape)}; saddles are "
+    f"{grid['points'].max()} points along each of {sampling_in_words(landscape)}, "
+    f"{extent_in_words(landscape)}; saddles are "
     f"those that the arithmetic resolves ({connectivity_in_words(grid)}; the published counts are "
     "of a graph of 8 nearest neighbours, and counts differ between connectivities)."
     f"{curvature} {warning}Average persistence with the pair of global minimum and maximum is the "

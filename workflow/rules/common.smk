@@ -183,7 +183,7 @@ def notebook_of(wildcards):
 
 
 def roles_of_claims():
-    """Return what plays each role: kind, name and runs of its analysis."""
+    """Return what plays each role: stage, table, analysis and runs."""
     return claims_roles(STUDY, RUNS)
 
 
@@ -191,12 +191,7 @@ def tables_of_claims(wildcards):
     """Return the tables that claims are tested on."""
     files = []
     for source in roles_of_claims().values():
-        stage = rules.topology if source["kind"] == "landscape" else rules.spectrum
-        table = (
-            stage.output.choices
-            if source["kind"] == "landscape"
-            else stage.output.quantities
-        )
+        table = getattr(getattr(rules, source["stage"]).output, source["table"])
         for entry in source["runs"]:
             files += filled([rules.train.output.metrics], run=entry["run"])
             files += filled([table], run=entry["run"], analysis=source["analysis"])

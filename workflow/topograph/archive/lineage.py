@@ -84,6 +84,13 @@ class Today:
         modules = tuple(cell.modules)
         return same and all(self._is_todays(part, modules) for part in code.split(" "))
 
+    def tested(self, job: Job) -> bool:
+        """Say whether claims were tested by today's code on the roles that the study has today."""
+        asked = self._asked.parameters(job.first_output) or {}
+        then = {key: job.content.get("parameters", {}).get(key) for key in asked}
+        same = canonical_json(asked) == canonical_json(then)
+        return same and self._is_todays(own_code(job), ())
+
     def _is_todays(self, part: str, modules: tuple[str, ...]) -> bool:
         rule, _, then = part.partition(":")
         script = (f"workflow/scripts/{rule}.py",)
@@ -97,6 +104,11 @@ class Today:
             except (ModuleNotFoundError, FileNotFoundError):
                 self._digests[code] = "none today"
         return self._digests[code]
+
+
+def own_code(job: Job) -> str:
+    """Return ``rule:digest`` of a job, without those before it."""
+    return f"{job.rule}:{job.code[0]}" if job.code else UNKNOWN
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:

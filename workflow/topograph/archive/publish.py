@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from topograph.archive.asked import Asked
-from topograph.archive.history import Makers, Sums, read_job
-from topograph.archive.lineage import Today, origin, settings_key
+from topograph.archive.history import Job, Makers, Sums, read_job
+from topograph.archive.lineage import UNKNOWN, Today, origin, own_code, settings_key
 from topograph.archive.tables import (
+    CLAIMS,
     Row,
     Table,
     as_text,
@@ -62,7 +63,8 @@ def publish(
 ) -> list[Published]:
     """Merge the finished rows of a study into ``<reports>/published/<study>/<experiment>/``.
 
-    An experiment's ``published`` may name another folder than the study's.
+    An experiment's ``published`` may name another folder than the study's. Claims are tested on all
+    cells at once: their tables replace those in ``<study>/claims/`` as they are.
 
     A finished row replaces the published one with the same keys, unless only the published one is
     current; rows of cells that are not finished here stay. ``code`` has the rule and digest of each
@@ -95,11 +97,29 @@ class _Publisher:
         self._makers, self._sums = Makers(), Sums()
 
     def all(self) -> list[Published]:
-        return [
+        merged = [
             self._publish(experiment, table)
             for experiment, block in self._asked.study.experiments.items()
             for table in tables_of(block)
         ]
+        return [*merged, *(found for table in CLAIMS for found in self._claims(table))]
+
+    def _claims(self, table: Table) -> Iterator[Published]:
+        """Publish a table of claims, if it is finished."""
+        file = self._results / table.stage / table.file
+        job = self._makers(file)
+        if job is None or not file.is_file():
+            return
+        content = _Content(here={str(file): self._unaltered(file, job)})
+        unchanged = all(self._sums(Path(name)) == then for name, then in job.inputs.items())
+        current = unchanged and self._today.tested(job)
+        commit = str(job.content.get("commit", UNKNOWN))
+        under = {"code": own_code(job), "commit": commit, "current": as_text(current)}
+        rows = [row | under for row in read_rows(file, table.keys)]
+        path = self._target / self.study / table.stage / f"{table.name}.csv"
+        text = csv_text(list(dict.fromkeys(name for row in rows for name in row)), rows)
+        written = self._write(path, text, {"study": self.study, "table": table.name}, content)
+        yield Published(path, len(rows), len(rows) * current, [], 0, written)
 
     def _publish(self, experiment: str, table: Table) -> Published:
         folder = self._asked.study.experiments[experiment].published or self.study
@@ -149,12 +169,7 @@ class _Publisher:
         job = self._makers(file)
         if job is None or not file.is_file():
             return
-        then = job.outputs[os.path.abspath(file)]
-        if then != self._sums(file):
-            raise DataError(
-                f"{file} was altered after it was made and is not published; remake it: "
-                f"rm {file} && make {file}"
-            )
+        then = self._unaltered(file, job)
         made = origin(job, self._makers, table)
         settings = settings_key(made.settings)
         content.settings[settings] = made.settings
@@ -168,6 +183,16 @@ class _Publisher:
             content.here[str(file)] = then
         if len(replacing) == len(found):
             content.elsewhere.pop(str(file), None)
+
+    def _unaltered(self, file: Path, job: Job) -> str:
+        """Return the sum of a file; raise DataError if it is not what its job left."""
+        then = job.outputs[os.path.abspath(file)]
+        if then != self._sums(file):
+            raise DataError(
+                f"{file} was altered after it was made and is not published; remake it: "
+                f"rm {file} && make {file}"
+            )
+        return then
 
     def _keeps(self, content: _Content, table: Table, key: tuple[str, ...], row: Row) -> bool:
         """Say whether a published row is better than a finished one: it alone is current."""

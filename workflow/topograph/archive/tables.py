@@ -45,9 +45,12 @@ def tables_of(experiment: Experiment) -> list[Table]:
     return found
 
 
+CLAIMS = (
+    Table("claims", "claims", "claims.parquet", ("claim",)),
+    Table("sensitivity", "claims", "sensitivity.parquet", ("claim", "choice")),
+)
 _LANDSCAPE = (
     ("quantities", "topology", ".quantities.parquet", ("seed", "epoch", "points")),
-    ("choices", "topology", ".choices.parquet", ("seed", "epoch", "choice")),
     ("variability", "topology", ".variability.parquet", ("epoch", "measure")),
 )
 _SPECTRA = (("quantities", "spectrum", ".quantities.parquet", ("seed", "epoch")),)

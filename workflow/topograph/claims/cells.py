@@ -30,7 +30,11 @@ def chosen(tables: Tables, role: str, choice: str) -> pd.DataFrame:
 
 def cell_means(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of every number over the seeds of a cell; its axes stay what they are."""
-    return rows.groupby("run", sort=False).mean(numeric_only=True).reset_index()
+    groups = rows.groupby("run", sort=False)
+    means = groups.mean(numeric_only=True)
+    # The mean of three learning rates of 0.1 is another number.
+    axes = [axis for axis in (BETA, RATE, SKIP) if axis in rows]
+    return means.assign(**{axis: groups[axis].first() for axis in axes}).reset_index()
 
 
 def correlation(x: str, y: str, stratum: str | None, role: str) -> Callable:

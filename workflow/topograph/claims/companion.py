@@ -31,6 +31,8 @@ def _skips(table: str, column: str, higher: bool, tables: Tables, choice: str) -
 
 
 BETAS = ("pinn-betas.metrics", "pinn-betas.choices")
+# In three dimensions, of the same networks.
+SCALED = {"curvature-scaled grid": {"pinn-betas.choices": "pinn-grid-scaled.choices"}}
 _betas = partial(Claim, paper="companion", figure="topo-fig6", source="section 3.2", units="cells")
 _residual = partial(
     Claim, paper="companion", figure="topo-fig5", source="section 3.1", units="networks"
@@ -45,6 +47,7 @@ COMPANION = (
             relevant=CORRELATION,
             needs=BETAS,
             test=correlation(BETA, column, None, "pinn-betas"),
+            instead=SCALED,
         )
         for name, column, words in (
             ("saddles", "saddles_resolved", "the number of saddles"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from topograph.claims.statistics import Test, holm
-from topograph.topology.choices import AS_SAMPLED
+from topograph.topology.choices import AS_SAMPLED, in_slice
 
 ALPHA = 0.05
 Tables = Mapping[str, pd.DataFrame]
@@ -25,8 +25,8 @@ class Claim:
 
     ``test`` maps tables and a choice of `topology.choices` to a statistic that is above 0 where the
     claim holds; ``relevant`` is the smallest value that would make the claim worth stating, fixed
-    before any run. ``needs`` are the tables that it reads; ``choices`` are other tables to read
-    instead, by the name under which the sensitivity lists them.
+    before any run. ``needs`` are the tables that it reads; ``instead`` are tables to read in
+    their place, by the name under which the sensitivity lists them.
     """
 
     id: str
@@ -48,13 +48,16 @@ class Claim:
         return (
             f"supported if Holm's p is at most {ALPHA:g} and the interval lies above 0; not "
             f"supported if the interval lies below {self.relevant:g}, the smallest value worth the "
-            f"claim; otherwise, or if the smallest attainable p exceeds {ALPHA:g}, inconclusive"
+            f"claim; otherwise, or if even the smallest attainable p exceeds {ALPHA:g} when it is "
+            "corrected alike, inconclusive"
         )
 
 
-def verdict(claim: Claim, test: Test, p: float) -> str:
-    """Return the verdict on a claim by its rule, for a p that is adjusted or not."""
-    if math.isnan(test.value) or math.isnan(test.p) or test.p_smallest > ALPHA:
+def verdict(claim: Claim, test: Test, p: float, p_smallest: float) -> str:
+    """Return the verdict on a claim by its rule, for p that are both adjusted or both not."""
+    if not test.n:
+        return "not tested"
+    if math.isnan(test.value) or math.isnan(p) or p_smallest > ALPHA:
         return "inconclusive"
     if p <= ALPHA and test.low > 0:
         return "supported"
@@ -64,16 +67,18 @@ def verdict(claim: Claim, test: Test, p: float) -> str:
 def evaluate(claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
     """Return a row for each claim: what it says, its statistic and interval, p, and the verdict.
 
-    Holm's correction is over the claims that could be tested. A claim whose tables are missing is
-    ``not tested``, and its note says what it lacks; so does the note where units are missing.
+    Holm's correction is over the claims that could be tested. A claim whose tables are missing, or
+    hold no unit with all that it needs, is ``not tested``, and its note says why.
     """
     found = [_tested(claim, tables) for claim in claims]
-    adjusted = holm([test.p for test, _ in found])
+    p = [test.p for test, _ in found]
+    adjusted = holm(p)
     rows = []
     for place, (claim, (test, note)) in enumerate(zip(claims, found, strict=True)):
         p_holm = adjusted[place]
-        note = note or _out_of_reach([test for test, _ in found], place)
-        ruled = "not tested" if _lacking(claim, tables) else verdict(claim, test, p_holm)
+        least = holm([*p[:place], test.p_smallest, *p[place + 1 :]])[place]
+        note = note or _out_of_reach(test, least)
+        ruled = verdict(claim, test, p_holm, least)
         rows.append(
             {
                 "claim": claim.id,
@@ -106,7 +111,7 @@ def sensitivity(claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
         for choice, chosen, name in _variants(claim, tables):
             test = claim.test(chosen, name)
             row = {"claim": claim.id, "choice": choice, **test._asdict()}
-            rows.append({**row, "verdict": verdict(claim, test, test.p)})
+            rows.append({**row, "verdict": verdict(claim, test, test.p, test.p_smallest)})
     columns = ["claim", "choice", *Test._fields, "verdict"]
     return pd.DataFrame(rows, columns=columns).drop(columns="p_smallest")
 
@@ -117,7 +122,9 @@ def _variants(claim: Claim, tables: Tables) -> list[tuple[str, Tables, str]]:
     if claim.varies:
         listed = [tables[name]["choice"] for name in claim.needs if name.endswith(".choices")]
         names = dict.fromkeys(name for column in listed for name in column)
-        found += [(name, tables, name) for name in names if name != AS_SAMPLED]
+        # What is chosen within a slice belongs to the choice that the claim compares it with.
+        own = {in_slice(name) for name in names if name != AS_SAMPLED}
+        found += [(name, tables, name) for name in names if name not in {AS_SAMPLED, *own}]
     for choice, replaced in (claim.instead or {}).items():
         if all(name in tables for name in replaced.values()):
             other = {**tables, **{name: tables[by] for name, by in replaced.items()}}
@@ -133,21 +140,20 @@ def _tested(claim: Claim, tables: Tables) -> tuple[Test, str]:
     notes = []
     if test.n == 0:
         notes.append("no unit has all that the statistic needs")
+    elif test.p_smallest == 1:
+        notes.append("what is compared is alike in all units")
     elif test.p_smallest > ALPHA:
         notes.append(f"{test.n} units cannot give a p below {test.p_smallest:.3g}")
     return test, "; ".join(notes)
 
 
-def _out_of_reach(tests: Sequence[Test], place: int) -> str:
+def _out_of_reach(test: Test, least: float) -> str:
     """Say so where a perfect effect on a claim's units would not survive Holm's correction."""
-    p = [test.p for test in tests]
-    p[place] = tests[place].p_smallest
-    least = holm(p)[place]
     if not least > ALPHA:
         return ""
     return (
-        f"even a perfect effect on {tests[place].n} units would have Holm's p of {least:.3g} among "
-        "the claims tested here"
+        f"even a perfect effect on {test.n} units would have Holm's p of {least:.3g} among the "
+        "claims tested here"
     )
 
 

@@ -1,8 +1,8 @@
 """Claims of Geniesse et al. 2024 (arXiv 2411.12136), the profiles paper, with their tests.
 
-Every threshold stands here, fixed before a landscape of config/paper.yaml was sampled. Cells are
-the units: values are means over the seeds of a cell, and permutations stay within strata of equal
-beta or equal learning rate, so that neither drives a correlation alone.
+Every threshold stands here, fixed before a landscape of config/paper.yaml was looked at. Cells are
+the units: values are means over the seeds of a cell, and permutations stay within strata: of equal
+beta, so that beta drives no correlation, or, over betas, of equal learning rate.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from topograph.claims.statistics import (
     rank_correlation,
     sign_flips,
     transition,
+    valley,
 )
-from topograph.topology.choices import AS_SAMPLED, WIDTHS
+from topograph.topology.choices import WIDTHS, in_slice
 from topograph.topology.shape import curve_distance
 
 # At learning rate 1 the published error jumps from sqrt(3.4e-3) at beta 6 to sqrt(.26) at beta 7:
@@ -36,11 +37,16 @@ LOCATING = 2
 EARLY = 5
 SLOPE, FACTOR = 0.1, 0.05
 SCALED = {"curvature-scaled grid": {"pinn-grid.choices": "pinn-grid-scaled.choices"}}
+FIXED = {"grid of fixed extent": {"pinn-grid-scaled.choices": "pinn-grid.choices"}}
 
 
 def _slope(beta_from: float, beta_to: float, sign: float, tables: Tables, choice: str) -> Test:
-    """Test on which side of the middle between bowl and cone the slopes of some betas lie."""
-    cells = cell_means(chosen(tables, "pinn-grid", choice))
+    """Test on which side of the middle between bowl and cone the slopes of some betas lie.
+
+    On the curvature-scaled grid, where a quadratic is round whatever its eigenvalues: on a grid of
+    fixed extent a quadratic of unequal ones is cut off and its slope falls below 1.
+    """
+    cells = cell_means(chosen(tables, "pinn-grid-scaled", choice))
     some = cells[cells[BETA].between(beta_from, beta_to)]
     return sign_flips(sign * (some["width_slope"] - BETWEEN_BOWL_AND_CONE))
 
@@ -74,9 +80,9 @@ def _between_seeds(curves: Floats) -> float:
     return float(np.mean(distances)) if distances else float("nan")
 
 
-def _more_in_four(tables: Tables, _: str) -> Test:
+def _more_in_four(tables: Tables, choice: str) -> Test:
     """Test whether the 4-D grid has more critical points than the 3-D slice through its centre."""
-    four, three = (_critical(tables, choice) for choice in (AS_SAMPLED, "one dimension less"))
+    four, three = (_critical(tables, name) for name in (choice, in_slice(choice)))
     both = pd.concat([four.rename("four"), three.rename("three")], axis=1, join="inner")
     ratio = np.log10(both["four"].to_numpy() / both["three"].to_numpy())
     return sign_flips(both.assign(ratio=ratio).groupby("run")["ratio"].mean())
@@ -87,13 +93,13 @@ def _critical(tables: Tables, choice: str) -> pd.Series:
     return rows["minima_resolved"] + rows["saddles_resolved"]
 
 
-def _same_in_four(tables: Tables, _: str) -> Test:
+def _same_in_four(tables: Tables, choice: str) -> Test:
     """Test whether a 4-D width curve is nearer to its own 3-D slice than to other cells'."""
-    four, three = (_curves(tables, choice) for choice in (AS_SAMPLED, "one dimension less"))
+    four, three = (_curves(tables, name) for name in (choice, in_slice(choice)))
     nearer = []
     for run, curve in four.items():
         distances = {name: curve_distance(curve, other) for name, other in three.items()}
-        own = distances.pop(run)
+        own = distances.pop(run, np.nan)
         nearer.append(np.median(list(distances.values())) - own if distances else np.nan)
     return sign_flips(nearer)
 
@@ -130,7 +136,7 @@ def _border_later(tables: Tables, choice: str) -> Test:
 
 
 def _deep_at_ends(tables: Tables, choice: str) -> Test:
-    """Test whether basins are deeper the further from the best rate, found on other seeds."""
+    """Test whether basins get deeper on both sides of the best rate, found on other seeds."""
     rows = chosen(tables, "unet-epochs", choice)
     rows = rows[rows["epoch"] == rows["epoch"].max()]
     locating = sorted(rows["seed"].unique())[:LOCATING]
@@ -139,20 +145,19 @@ def _deep_at_ends(tables: Tables, choice: str) -> Test:
     if located.empty or cells.empty:
         return sign_flips([])
     best = located[RATE].to_numpy()[located["test_accuracy"].argmax()]
-    away = np.abs(np.log10(cells[RATE] / best))
-    return rank_correlation(away, cells["depth"], np.zeros(len(cells)))
+    return valley(np.log10(cells[RATE] / best), cells["depth"], 0.0)
 
 
-def _simpler(measure: str, words: str, stratum: str) -> Claim:
-    within = "beta" if stratum == RATE else "learning rate"
+def _simpler(name: str, measure: str, words: str, stratum: str) -> Claim:
+    within = "betas, which drive both" if stratum == RATE else "learning rates"
     across = "learning rate" if stratum == RATE else "beta"
     return Claim(
-        id=f"simpler-{words.split()[0]}-at-equal-{'rate' if stratum == RATE else 'beta'}",
+        id=f"simpler-{name}-at-equal-{'rate' if stratum == RATE else 'beta'}",
         paper="profiles",
         figure="tlp-fig3",
         source="abstract, section 4.1",
         sentence=f"Better models have a simpler landscape: fewer or lower {words} (here at equal "
-        f"{across}, over {within}s).",
+        f"{across}, over {within}).",
         statistic=f"Spearman's rho of relative error and {words}, mean over strata of equal "
         f"{across}",
         units="cells",
@@ -163,24 +168,28 @@ def _simpler(measure: str, words: str, stratum: str) -> Claim:
     )
 
 
+# Persistence as it is, and what is left of it without the scale of the loss.
 MEASURES = {
-    "minima_resolved": "minima",
-    "relative_persistence": "persistence relative to the loss range",
-    "mean_log_persistence": "log-persistence",
-    "smad_normalized": "SMAD relative to the loss range",
+    "minima": ("minima_resolved", "minima"),
+    "persistence": ("mean_persistence_resolved", "persistence"),
+    "relative-persistence": ("relative_persistence", "persistence relative to the loss range"),
+    "log-persistence": ("mean_log_persistence", "persistence of the log loss"),
+    "SMAD": ("smad_normalized", "SMAD relative to the loss range"),
 }
+SCALED_GRID = ("pinn-grid-scaled.metrics", "pinn-grid-scaled.choices")
 GRID = ("pinn-grid.metrics", "pinn-grid.choices")
 FOUR = ("pinn-4d.metrics", "pinn-4d.choices")
 UNET = ("unet-epochs.metrics", "unet-epochs.choices")
 _grid = partial(Claim, paper="profiles", figure="tlp-fig3", units="cells", needs=GRID)
-_four = partial(Claim, paper="profiles", figure="tlp-a5", units="cells", needs=FOUR, varies=False)
+_scaled = partial(_grid, needs=SCALED_GRID, instead=FIXED)
+_four = partial(Claim, paper="profiles", figure="tlp-a5", units="cells", needs=FOUR)
 _unet = partial(Claim, paper="profiles", units="cells", needs=UNET)
 
 PINN = (
     *(
-        _simpler(measure, words, stratum)
+        _simpler(name, measure, words, stratum)
         for stratum in (BETA, RATE)
-        for measure, words in MEASURES.items()
+        for name, (measure, words) in MEASURES.items()
     ),
     _grid(
         id="variation-at-transition",
@@ -192,25 +201,23 @@ PINN = (
         test=_variation,
         instead=SCALED,
     ),
-    _grid(
+    _scaled(
         id="funnel-at-low-beta",
         source="section 4.1",
         sentence="At low beta landscapes are funnels.",
         statistic=f"mean width slope less {BETWEEN_BOWL_AND_CONE} (bowl 1, cone 2) at beta up to "
-        f"{LOW:g}",
+        f"{LOW:g}, on the curvature-scaled grid",
         relevant=SLOPE,
         test=partial(_slope, 0.0, LOW, 1.0),
-        instead=SCALED,
     ),
-    _grid(
+    _scaled(
         id="bowl-at-high-beta",
         source="section 4.1",
         sentence="At high beta landscapes are bowls.",
         statistic=f"{BETWEEN_BOWL_AND_CONE} less mean width slope (bowl 1, cone 2) at beta from "
-        f"{HIGH:g}",
+        f"{HIGH:g}, on the curvature-scaled grid",
         relevant=SLOPE,
         test=partial(_slope, HIGH, np.inf, -1.0),
-        instead=SCALED,
     ),
     _grid(
         id="flatter-at-high-beta",
@@ -274,8 +281,8 @@ SEGMENTATION = (
         figure="tlp-b6",
         source="appendix B.6",
         sentence="Learning rates that are too small or too large give deeper basins.",
-        statistic="Spearman's rho of distance from the best rate, located on two seeds, and depth "
-        "(median border less minimum) on the others",
+        statistic="lower of two Spearman's rhos, below and above the best rate, located on two "
+        "seeds: of the distance from it and depth (median border less minimum) on the others",
         relevant=CORRELATION,
         test=_deep_at_ends,
     ),

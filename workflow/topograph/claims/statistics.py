@@ -45,25 +45,55 @@ def rank_correlation(x: ArrayLike, y: ArrayLike, strata: ArrayLike, *, seed: int
     The statistic is the mean over strata of Spearman's rho, weighted by their units less one; p is
     one-sided, from permutations of y within strata, all of them where they are few; the interval is
     of units drawn again with replacement within strata. Strata of fewer than 3 units, or constant
-    in x or y, say nothing and are left out; NaN where none remains. Raises TopographError for
-    unequal lengths.
+    in x, cannot say anything and are left out; NaN where none remains. A stratum constant in y says
+    that y does not rise: it counts with a rho of 0. Raises TopographError for unequal lengths.
     """
     one, two, labels = _aligned(x, y, strata)
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    groups = [g for g in groups if len(g) > 2 and np.ptp(one[g]) > 0 and np.ptp(two[g]) > 0]
+    groups = [g for g in groups if len(g) > 2 and np.ptp(one[g]) > 0]
     n = sum(map(len, groups))
     if not groups:
         return _nothing(n)
     ranks = [(_standard(one[g]), _standard(two[g])) for g in groups]
     weights = np.array([len(g) - 1 for g in groups], float)
     weights /= weights.sum()
-    rhos = [float(a @ b) for a, b in ranks]
-    value = float(weights @ rhos)
+    value = float(weights @ [a @ b for a, b in ranks])
+    best = float(weights @ [np.sort(a) @ np.sort(b) for a, b in ranks])
     found, total = _permuted(ranks, weights, seed)
-    hits = int((found >= value - 1e-12).sum())
     drawn = _drawn_again([(one[g], two[g]) for g in groups], weights, seed)
     low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    return Test(value, float(low), float(high), *_p(hits, len(found), total), n)
+    return Test(value, float(low), float(high), *_p(value, best, found, total), n)
+
+
+def valley(x: ArrayLike, y: ArrayLike, bottom: float, *, seed: int = 0) -> Test:
+    """Test whether y rises away from a place on x, to both sides; each (N,), one unit an entry.
+
+    The statistic is the lower of the two sides' rank correlations of y with the distance to the
+    place, so that one side alone proves nothing; p is one-sided, from permutations of y over all
+    units; the interval is of units drawn again with replacement on each side. NaN where a side,
+    the place included, has fewer than 2 units.
+    """
+    one, two, _ = _aligned(x, y, np.zeros(np.shape(x)))
+    n, total = len(one), math.factorial(len(one))
+    sides = [np.flatnonzero(side) for side in (one <= bottom, one >= bottom)]
+    if min(map(len, sides)) < 2:
+        return _nothing(n)
+    away = np.abs(one - bottom)
+    if total <= MOST_ENUMERATED:
+        arranged = np.array(list(itertools.permutations(two)))
+    else:
+        arranged = np.random.default_rng(seed).permuted(np.tile(two, (PERMUTATIONS, 1)), axis=1)
+    value, *found = np.min(
+        [_standard(np.vstack([two, arranged])[:, s]) @ _standard(away[s]) for s in sides], axis=0
+    )
+    drawn = [
+        _drawn_again([(away[s], two[s])], np.ones(1), seed + place) for place, s in enumerate(sides)
+    ]
+    # Draws of one place only are left out of each.
+    lower = np.minimum(*(one[: min(map(len, drawn))] for one in drawn))
+    low, high = np.quantile(lower, [0.025, 0.975])
+    best = float(np.max(found))
+    return Test(float(value), float(low), float(high), *_p(value, best, np.array(found), total), n)
 
 
 def sign_flips(differences: ArrayLike, *, seed: int = 0) -> Test:
@@ -82,11 +112,10 @@ def sign_flips(differences: ArrayLike, *, seed: int = 0) -> Test:
     else:
         signs = np.random.default_rng(seed).choice([1.0, -1.0], (PERMUTATIONS, n))
     value = float(units.mean())
-    means = signs @ units / n
-    hits = int((means >= value - 1e-12 * np.abs(units).max()).sum())
+    found, best = signs @ units / n, float(np.abs(units).mean())
     again = np.random.default_rng(seed).choice(units, (DRAWS, n)).mean(axis=1)
     low, high = np.quantile(again, [0.025, 0.975])
-    return Test(value, float(low), float(high), *_p(hits, len(signs), total), n)
+    return Test(value, float(low), float(high), *_p(value, best, found, total), n)
 
 
 def two_groups(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Test:
@@ -110,14 +139,14 @@ def two_groups(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Test:
         draw = np.random.default_rng(seed)
         chosen = np.array([draw.permutation(n)[: len(one)] for _ in range(PERMUTATIONS)])
     found = _exceeds(ranks[chosen], len(two))
-    hits = int((found >= value - 1e-12).sum())
+    best = float(_exceeds(np.sort(ranks)[None, len(two) :], len(two))[0])
     draw = np.random.default_rng(seed)
     again = np.concatenate(
         [draw.choice(sample, (DRAWS, len(sample))) for sample in (one, two)], axis=1
     )
     shares = _exceeds(rankdata(again, axis=1)[:, : len(one)], len(two))
     low, high = np.quantile(shares, [0.025, 0.975])
-    return Test(value, float(low), float(high), *_p(hits, len(chosen), total), n)
+    return Test(value, float(low), float(high), *_p(value, best, found, total), n)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -157,10 +186,14 @@ def _aligned(*given: ArrayLike) -> tuple[NDArray, ...]:
 
 
 def _standard(values: Floats) -> Floats:
-    """Return ranks with mean 0 and length 1, so that a product of two is Spearman's rho."""
-    ranks = rankdata(values)
-    ranks = ranks - ranks.mean()
-    return ranks / np.linalg.norm(ranks)
+    """Return ranks with mean 0 and length 1, so that a product of two is Spearman's rho.
+
+    Along the last axis; zeros for a constant.
+    """
+    ranks = rankdata(values, axis=-1)
+    ranks = ranks - ranks.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(ranks, axis=-1, keepdims=True)
+    return ranks / np.where(length > 0, length, 1.0)
 
 
 def _permuted(
@@ -182,16 +215,13 @@ def _permuted(
 
 
 def _drawn_again(groups: Sequence[tuple[Floats, Floats]], weights: Floats, seed: int) -> Floats:
-    """Return the statistic of units drawn again within strata; a draw may make one constant."""
+    """Return the statistic of units drawn again within strata; a draw may make x constant."""
     draw = np.random.default_rng(seed)
     total, known = np.zeros(DRAWS), np.zeros(DRAWS)
     for weight, (x, y) in zip(weights, groups, strict=True):
         pick = draw.integers(0, len(x), (DRAWS, len(x)))
-        a, b = (rankdata(one[pick], axis=1) - (len(x) + 1) / 2 for one in (x, y))
-        lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        rho = (a * b).sum(axis=1) / np.where(lengths > 0, lengths, 1)
-        total += weight * rho
-        known += weight * (lengths > 0)
+        total += weight * (_standard(x[pick]) * _standard(y[pick])).sum(axis=1)
+        known += weight * (np.ptp(x[pick], axis=1) > 0)
     return total[known > 0] / known[known > 0]
 
 
@@ -202,11 +232,16 @@ def _exceeds(ranks: Floats, others: int) -> Floats:
     return share
 
 
-def _p(hits: int, looked_at: int, total: int) -> tuple[float, float]:
-    """Return p and the smallest that could have come out; all arrangements, or a sample of them."""
-    if looked_at == total:
-        return hits / total, 1 / total
-    return (1 + hits) / (1 + looked_at), 1 / (1 + looked_at)
+def _p(value: float, best: float, found: Floats, total: int) -> tuple[float, float]:
+    """Return p of a value, and of the best that any arrangement reaches: ties make it larger.
+
+    ``found`` are the statistics of all ``total`` arrangements, or of a sample of them.
+    """
+    close = 1e-12 * max(1.0, float(np.abs(found).max()))
+    hits, reaching = (int((found >= one - close).sum()) for one in (value, best))
+    if len(found) == total:
+        return hits / total, reaching / total
+    return (1 + hits) / (1 + len(found)), (1 + reaching) / (1 + len(found))
 
 
 def _nothing(n: int) -> Test:

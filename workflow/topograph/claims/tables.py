@@ -27,8 +27,6 @@ COLUMNS = {
     "residual.choices": (SKIP,),
     "residual-spectrum.quantities": (SKIP,),
 }
-# By the kind of an analysis: the table that claims read, and the stage that it lies under.
-READ = {"landscape": ("choices", "topology"), "spectrum": ("quantities", "spectrum")}
 
 
 def evaluate_claims(tables: Tables) -> pd.DataFrame:
@@ -58,8 +56,8 @@ def write_claims(
 ) -> None:
     """Write the tables ``claims`` and ``sensitivity`` of a study, each to its path.
 
-    ``results`` is the study's folder; ``roles`` maps a role to the name and ``kind`` of its
-    analysis and the ``runs`` (run, parameters) of its experiment.
+    ``results`` is the study's folder; ``roles`` maps a role to the ``table`` of a ``stage`` that it
+    reads, the name of the ``analysis`` and the ``runs`` (run, parameters) of its experiment.
     """
     tables = read_tables(Path(results), roles)
     command = f"make {outputs['claims']}"
@@ -71,10 +69,10 @@ def read_tables(results: Path, roles: Mapping[str, Mapping[str, Any]]) -> Tables
     """Return the tables of each role, with the grid's axes as columns."""
     found = {}
     for role, source in roles.items():
-        name, stage = READ[source["kind"]]
-        file = f"{source['analysis']}.{name}.parquet"
-        found[f"{role}.metrics"] = _table(results / "train", "metrics.parquet", source["runs"])
-        found[f"{role}.{name}"] = _table(results / stage, file, source["runs"])
+        runs, table = source["runs"], source["table"]
+        file = f"{source['analysis']}.{table}.parquet"
+        found[f"{role}.metrics"] = _table(results / "train", "metrics.parquet", runs)
+        found[f"{role}.{table}"] = _table(results / source["stage"], file, runs)
     return found
 
 

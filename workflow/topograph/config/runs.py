@@ -19,6 +19,8 @@ from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import digest
 
 TRAINING = TypeAdapter(Training)
+# By the kind of an analysis: the stage, and its table, that claims are tested on.
+CLAIMS_READ = {"landscape": ("topology", "choices"), "spectrum": ("spectrum", "quantities")}
 
 
 @dataclass(frozen=True)
@@ -112,18 +114,17 @@ def sources_shown(figure: Figure, listed: list[dict[str, Any]]) -> dict[str, dic
 
 
 def claims_roles(study: Study, listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the kind, name and runs of the analysis that plays each role of the claims.
+    """Return the stage, table, analysis and runs that play each role of the claims.
 
     ``listed`` are the study's `entries`.
     """
-    return {
-        role: {
-            "kind": study.experiments[source.experiment].analyses[source.analysis].kind,
-            "analysis": source.analysis,
-            "runs": [entry for entry in listed if entry["experiment"] == source.experiment],
-        }
-        for role, source in study.claims.items()
-    }
+    roles: dict[str, dict[str, Any]] = {}
+    for role, source in study.claims.items():
+        kind = study.experiments[source.experiment].analyses[source.analysis].kind
+        stage, table = CLAIMS_READ[kind]
+        runs = [entry for entry in listed if entry["experiment"] == source.experiment]
+        roles[role] = {"stage": stage, "table": table, "analysis": source.analysis, "runs": runs}
+    return roles
 
 
 def labels_of(all_members: list[Member], run: str) -> list[str]:

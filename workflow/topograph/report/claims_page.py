@@ -36,7 +36,7 @@ def _told(study: FinishedStudy, claims: Claims) -> dict[str, Any]:
         variation
         for varied in claims.variations.values()
         for choice, variation in varied.items()
-        if choice != BASELINE
+        if choice != BASELINE and not variation.unchanged
     ]
     return {
         "summary": summary(claims.rows),

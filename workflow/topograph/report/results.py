@@ -152,7 +152,7 @@ class Results:
     def landscape_numbers(self, names: Sequence[str]) -> pd.DataFrame:
         """Return means over seeds of named quantities of the full grids, a row for each label.
 
-        ``relative_persistence`` is mean_persistence / loss_range. NaN where a run has none.
+        ``relative_persistence`` is that of `with_relative_persistence`. NaN where a run has none.
         """
         table = with_relative_persistence(finest(self.table("topology", "quantities")))
         means = {name: self.over_seeds(table, name)["mean"] for name in names}
@@ -273,12 +273,10 @@ def best_and_worst(metrics: pd.DataFrame, column: str) -> dict[str, dict[str, in
     return found
 
 
-def with_relative_persistence(
-    quantities: pd.DataFrame, persistence: str = "mean_persistence"
-) -> pd.DataFrame:
-    """Return quantities with a column ``relative_persistence``: persistence / loss_range."""
+def with_relative_persistence(quantities: pd.DataFrame) -> pd.DataFrame:
+    """Return quantities with ``relative_persistence``: mean_persistence_resolved / loss_range."""
     return quantities.assign(
-        relative_persistence=quantities[persistence] / quantities["loss_range"]
+        relative_persistence=quantities["mean_persistence_resolved"] / quantities["loss_range"]
     )
 
 

@@ -73,6 +73,7 @@ class Variation:
     estimate: Estimate
     verdict: str
     differs: bool
+    unchanged: bool
 
 
 @dataclass(frozen=True)
@@ -170,10 +171,17 @@ def _claim(row: Mapping[Any, Any]) -> Claim:
 def _variations(claim: Claim, rows: Iterable[Mapping[Any, Any]]) -> dict[str, Variation]:
     own = {str(row["choice"]): row for row in rows if row["claim"] == claim.name}
     usual = own[BASELINE]["verdict"] if BASELINE in own else claim.verdict
+    numbers = _estimate(own[BASELINE]) if BASELINE in own else None
     # What was not tested under another choice says nothing against the verdict.
     same = (usual, "not tested")
     return {
-        choice: Variation(_estimate(row), str(row["verdict"]), row["verdict"] not in same)
+        choice: Variation(
+            estimate=(estimate := _estimate(row)),
+            verdict=str(row["verdict"]),
+            differs=row["verdict"] not in same,
+            # In words NaN equals NaN.
+            unchanged=choice != BASELINE and repr(estimate) == repr(numbers),
+        )
         for choice, row in own.items()
     }
 

@@ -14,7 +14,10 @@ from topograph.topology.quantities import quantities
 from topograph.topology.shape import width_curve
 
 AS_SAMPLED = "as sampled"
+SLICE = "one dimension less"
 CONNECTIVITIES = (*LATTICES, "mutual-knn")
+# Losses in float64 stand for exact ones: what would be left of them in single precision.
+SINGLE = float(np.finfo(np.float32).eps)
 # Smaller grids have hardly an interior.
 FEWEST = 5
 WIDTH_STEP = 5
@@ -40,8 +43,10 @@ def under_choices(
     """Return a row of numbers for the landscape as sampled and for each other choice.
 
     ``values`` is a grid in n dimensions. Choices, where the grid allows them: the other
-    connectivities; every second point along each axis; the central half of the range; the slice
-    through the centre without the last axis; unresolved pairs counted too. Columns: ``choice``,
+    connectivities; every second point along each axis; the central half of the range; unresolved
+    pairs counted too, or for losses in float64 only the pairs that single precision would resolve;
+    the slice through the centre without the last axis, as it is and under each choice of its own
+    (`in_slice`). Columns: ``choice``,
     its ``connectivity``, ``NUMBERS`` of `quantities`, and ``width_000`` … ``width_100``, the width
     curve at steps of 5 % of the loss range.
     """
@@ -55,29 +60,48 @@ def under_choices(
     return pd.DataFrame(rows)
 
 
+def in_slice(choice: str) -> str:
+    """Return the name of a choice for the slice through the centre without the last axis."""
+    return SLICE if choice == AS_SAMPLED else f"{SLICE}, {choice}"
+
+
 def _choices(
     values: NDArray[np.float64], connectivity: str, errors: Mapping[str, float]
 ) -> Iterator[tuple[str, NDArray[np.float64], str, Mapping[str, float]]]:
     """Yield the name of a choice, the grid, its connectivity and the errors to allow for."""
+    yield from _own_choices(values, connectivity, errors)
+    if values.ndim > 1 and len(values) % 2 and len(set(values.shape)) == 1:
+        # Backwards along its last axis the Freudenthal lattice of the slice is part of the grid's.
+        across = values[..., len(values) // 2][..., ::-1]
+        if np.isfinite(across).any():
+            for choice, grid, name, allowed in _own_choices(across, connectivity, errors):
+                yield in_slice(choice), grid, name, allowed
+
+
+def _own_choices(
+    values: NDArray[np.float64], connectivity: str, errors: Mapping[str, float]
+) -> Iterator[tuple[str, NDArray[np.float64], str, Mapping[str, float]]]:
     yield AS_SAMPLED, values, connectivity, errors
     for other in CONNECTIVITIES:
         if other != connectivity:
             yield f"{other} connectivity", values, other, errors
-    for name, grid in _parts(values).items():
+    for name, grid in _halves(values).items():
         if min(grid.shape) >= FEWEST and np.isfinite(grid).any():
             yield name, grid, connectivity, errors
     yield "unresolved pairs too", values, connectivity, dict.fromkeys(errors, 0.0)
+    if not any(errors.values()):
+        largest = float(np.nanmax(np.abs(values[np.isfinite(values)])))
+        single = {"error_absolute": SINGLE * largest, "error_relative": SINGLE}
+        yield "resolved in single precision", values, connectivity, single
 
 
-def _parts(values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def _halves(values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Return subgrids that keep the centre; none of an even grid, which has no central vertex."""
     points = len(values)
-    if points % 2 == 0 or len(set(values.shape)) > 1:
+    if points % 4 != 1 or len(set(values.shape)) > 1:
         return {}
-    quarter, halves = points // 4, {}
-    if points % 4 == 1:
-        halves["half the points"] = values[(slice(None, None, 2),) * values.ndim]
-        halves["half the range"] = values[(slice(quarter, points - quarter),) * values.ndim]
-    if values.ndim > 1:
-        halves["one dimension less"] = values[..., points // 2]
-    return halves
+    quarter = points // 4
+    return {
+        "half the points": values[(slice(None, None, 2),) * values.ndim],
+        "half the range": values[(slice(quarter, points - quarter),) * values.ndim],
+    }
