@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from topograph.foundation.errors import TopographError
-from topograph.landscape.hessian import Eigenpairs, hessian_eigenpairs
+from topograph.landscape import hessian
+from topograph.landscape.hessian import Eigenpairs, HessianProduct, hessian_eigenpairs
 from topograph.models.mlp import MLP
 from topograph.objective.objective import Objective
 from topograph.objective.pinn import pinn_objective
@@ -214,6 +216,27 @@ def test_all_but_one_eigenvalue_can_be_asked_for() -> None:
     for which, expected in (("magnitude", [5, 4, 3, 2]), ("smallest", [1, 2, 3, 4])):
         found = exactly(quadratic(range(1, 6)), 4, which=which).values
         np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_rounding_below_zero_is_not_followed_through_a_null_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    product, lanczos = HessianProduct.__call__, hessian._lanczos
+    searches: list[object] = []
+
+    def noisy(self: HessianProduct, vector: np.ndarray) -> np.ndarray:
+        # Each search finds a value a little below the last, as float32 did on some processors.
+        return product(self, vector) - 1e-7 * len(searches) * vector
+
+    def counted(*given: Any) -> tuple[np.ndarray, np.ndarray]:
+        searches.append(given)
+        return lanczos(*given)
+
+    monkeypatch.setattr(HessianProduct, "__call__", noisy)
+    monkeypatch.setattr(hessian, "_lanczos", counted)
+    found = hessian_eigenpairs(quadratic([0.0, 0.0, 0.0, 4.25]), 1, which="smallest")
+    assert abs(found.values[0]) < 1e-6
+    assert len(searches) == 2
 
 
 def test_an_unknown_end_is_answered_with_the_nearest() -> None:

@@ -67,26 +67,27 @@ def _outranking(
     size = product.size
     whole = deflated(product, np.empty((size, 0)), 0.0)
     values, vectors = _lanczos(whole, k, which, tolerance, draw.standard_normal(size))
-    while True:
+    while vectors.shape[1] < size:
         last = values[_rank(values, which)[k - 1]]
         start = draw.standard_normal(size)
         start -= vectors @ (vectors.T @ start)
         rest, found = _lanczos(deflated(product, vectors, last), 1, which, tolerance, start)
         excess = _score(rest, which)[0] - _score(last, which)
-        rounding = np.finfo(product.dtype).eps * np.abs(values).max()
+        rounding = np.finfo(product.dtype).eps * product.norm
         if excess <= max(1e-3 * abs(last), rounding):
             return values, vectors
         values = np.concatenate([values, rest])
         vectors, _ = np.linalg.qr(np.hstack([vectors, found]))
+    return values, vectors
 
 
 class HessianProduct:
     """Products of the loss Hessian at the centre with vectors (N,), in their type on the CPU.
 
     Only the product itself runs in ``dtype`` on ``device``, so that a seed draws the same vectors
-    everywhere. ``center`` gives names and shapes, ``size`` is N, ``products`` counts the calls.
-    Raises TopographError for an unknown dtype, a loss without gradient, and a product that is not
-    finite.
+    everywhere. ``center`` gives names and shapes, ``size`` is N, ``products`` counts the calls,
+    ``norm`` is the largest ||H v|| / ||v|| among them. Raises TopographError for an unknown dtype,
+    a loss without gradient, and a product that is not finite.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class HessianProduct:
             self._gradient = self._differentiated(loss)
         self.size = flatten(self.center).numel()
         self.products = 0
+        self.norm = 0.0
 
     def _differentiated(self, loss: torch.Tensor) -> tuple[torch.Tensor, ...]:
         if not loss.requires_grad:
@@ -137,6 +139,9 @@ class HessianProduct:
                 "the Hessian at the centre is not finite: the curvature overflows; "
                 "allowed: finite curvature; try dtype='float64', or leave out these weights"
             )
+        length = np.linalg.norm(vector)
+        if length:
+            self.norm = max(self.norm, float(np.linalg.norm(result) / length))
         return result
 
 
