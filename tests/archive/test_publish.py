@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from topograph.archive.asked import Asked
 from topograph.archive.publish import publish
 from topograph.archive.tables import as_text, read_rows
+from topograph.claims.tables import CLAIMS as LEDGER
 from topograph.foundation import storage
 from topograph.foundation.errors import DataError
 from topograph.foundation.provenance import file_digest, manifest_path
@@ -283,24 +285,77 @@ def test_values_are_written_short_and_stable(value, text):
     assert as_text(value) == text
 
 
-def test_claims_are_published_as_they_were_tested(finished):
+CLAIMS = TABLES / "claims" / "claims.csv"
+
+
+def claim_rows(*tested: str, **more: object) -> pd.DataFrame:
+    """Return the table of two claims, of which those named were tested on one role each."""
+    rows = []
+    for claim in CLAIMS_TESTED:
+        known = claim in tested
+        numbers = {"value": 0.9, "low": 0.5, "high": 1.0, "p": 0.03, "p_smallest": 1e-4}
+        values = numbers if known else dict.fromkeys(numbers, float("nan"))
+        named = {"p_holm": 0.03, "verdict": "supported" if known else "not tested", "note": ""}
+        row = {"claim": claim, **values, "n": 10 * known, **named, "roles": claim, **more}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+CLAIMS_TESTED = [claim.id for claim in LEDGER[:2]]
+
+
+def test_claims_tested_in_pieces_are_ruled_together(finished):
+    first, second = CLAIMS_TESTED
+    made = Path("results/tiny/claims/claims.parquet")
+    read = [finished.file("train", "metrics.parquet")]
+    for piece in CLAIMS_TESTED:
+        write_table(made, claim_rows(piece))
+        finished.finish("claims", [made], read, roles={piece: {"runs": []}})
+        publish(finished.study)
+    found = {row["claim"]: row for row in rows(CLAIMS)}
+    assert list(found) == [first, second]
+    # Each alone would be supported; Holm's correction over both says otherwise.
+    assert [row["p_holm"] for row in found.values()] == ["0.06", "0.06"]
+    assert {row["verdict"] for row in found.values()} == {"inconclusive"}
+    assert found[first]["settings"] != found[second]["settings"]
+    write_table(made, claim_rows())
+    finished.finish("claims", [made], read, roles={})
+    publish(finished.study)
+    assert [row["n"] for row in rows(CLAIMS)] == ["10", "10"]
+
+
+def test_a_current_claim_is_kept_before_one_of_other_code(finished, monkeypatch):
+    made = Path("results/tiny/claims/claims.parquet")
+    read = [finished.file("train", "metrics.parquet")]
+    roles = {claim: {"runs": []} for claim in CLAIMS_TESTED}
+    monkeypatch.setattr(Asked, "parameters", lambda *_: {"roles": roles})
+    for digest, value in (("", 0.9), ("of-old", 0.8)):
+        write_table(made, claim_rows(*CLAIMS_TESTED).assign(value=value))
+        finished.finish("claims", [made], read, roles=roles)
+        if digest:
+            finished.edit_manifest(made, lambda content: content["code"].update(digest="of-old"))
+        published = {table.path: table for table in publish(finished.study)}[CLAIMS]
+        assert current(CLAIMS) == ["true"] * 2 and published.current == 2
+    assert published.kept == 2
+    assert [row["value"] for row in rows(CLAIMS)] == ["0.9", "0.9"]
+
+
+def test_claims_are_current_while_code_and_roles_and_tables_are(finished):
     made = [Path(f"results/tiny/claims/{name}.parquet") for name in ("claims", "sensitivity")]
-    one = {"claim": "a", "verdict": "supported", "value": 0.5}
-    write_table(made[0], pd.DataFrame([one, {**one, "claim": "b", "value": float("nan")}]))
-    write_table(made[1], pd.DataFrame([{**one, "choice": "as sampled"}]))
-    finished.finish("claims", made, [finished.file("train", "metrics.parquet")], roles={})
+    read = finished.file("train", "metrics.parquet")
+    write_table(made[0], claim_rows(*CLAIMS_TESTED))
+    write_table(made[1], claim_rows(CLAIMS_TESTED[0]).head(1).assign(choice="as sampled"))
+    finished.finish("claims", made, [read], roles={})
     published = {table.path: table for table in publish(finished.study)}
-    path = TABLES / "claims" / "claims.csv"
-    assert [row["value"] for row in rows(path)] == ["0.5", ""]
     digest = read_json(manifest_path(made[0]))["code"]["digest"]
-    assert {row["code"] for row in rows(path)} == {f"claims:{digest}"}
-    assert published[path].rows == published[path].current == 2 and published[path].written
-    assert current(path) == ["true"] * 2
-    assert published[path.with_name("sensitivity.csv")].rows == 1
+    assert {row["code"] for row in rows(CLAIMS)} == {f"claims:{digest}"}
+    assert published[CLAIMS].rows == published[CLAIMS].current == 2 and published[CLAIMS].written
+    assert published[CLAIMS.with_name("sensitivity.csv")].rows == 1
     assert not any(table.written for table in publish(finished.study))
-    finished.edit_manifest(made[0], lambda content: content["code"].update(digest="of-old"))
-    assert [t.current for t in publish(finished.study) if t.path == path] == [0]
-    assert current(path) == ["false"] * 2
+    finished.edit_manifest(made[0], lambda content: content["inputs"].update({str(read): "0" * 64}))
+    CLAIMS.unlink(), manifest_path(CLAIMS).unlink()
+    assert [t.current for t in publish(finished.study) if t.path == CLAIMS] == [0]
+    assert {row["code"] for row in rows(CLAIMS)} == {"unknown"}
     made[0].write_bytes(made[0].read_bytes() + b" ")
     with pytest.raises(DataError, match="was altered after it was made and is not published"):
         publish(finished.study)

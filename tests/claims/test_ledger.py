@@ -124,7 +124,7 @@ def test_sensitivity_takes_every_choice_without_holms_correction() -> None:
 
 def test_no_tables_have_no_sensitivity_but_its_columns() -> None:
     table = sensitivity(CLAIMS, {})
-    expected = ["claim", "choice", "value", "low", "high", "p", "n", "verdict"]
+    expected = ["claim", "choice", "value", "low", "high", "p", "n", "verdict", "roles"]
     assert list(table) == expected and table.empty
 
 

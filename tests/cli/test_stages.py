@@ -68,6 +68,7 @@ def test_a_study_without_claims_is_named(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_claims_read_the_small_tables_of_every_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "recorded", stop)
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
     chosen = selection("claims")
     with pytest.raises(Stopped) as stopped:
         stages._claims(chosen)
@@ -81,6 +82,21 @@ def test_claims_read_the_small_tables_of_every_run_once(monkeypatch: pytest.Monk
         *["topology/hessian-3d.choices.parquet"] * 2,
         *["train/metrics.parquet"] * 3,
     ]
+
+
+def test_claims_are_tested_on_finished_roles_and_the_others_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stages, "recorded", stop)
+    monkeypatch.setattr(Path, "is_file", lambda path: "hessian-3d" not in path.name)
+    chosen = selection("claims")
+    capsys.readouterr()
+    with pytest.raises(Stopped) as stopped:
+        stages._claims(chosen)
+    _, _, inputs = stopped.value.args
+    assert inputs and not [path for path in inputs if "hessian-3d" in path]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("2 of 4 tables are finished; claims that need it are not tested")
 
 
 class Stopped(Exception):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from topograph.archive import claims
 from topograph.archive.asked import Asked
 from topograph.archive.history import Job, Makers, Sums, read_job
 from topograph.archive.lineage import UNKNOWN, Today, origin, own_code, settings_key
@@ -63,8 +64,8 @@ def publish(
 ) -> list[Published]:
     """Merge the finished rows of a study into ``<reports>/published/<study>/<experiment>/``.
 
-    An experiment's ``published`` may name another folder than the study's. Claims are tested on all
-    cells at once: their tables replace those in ``<study>/claims/`` as they are.
+    An experiment's ``published`` may name another folder than the study's. The claims that could be
+    tested here are merged into ``<study>/claims/`` alike, and ruled over all that were tested.
 
     A finished row replaces the published one with the same keys, unless only the published one is
     current; rows of cells that are not finished here stay. ``code`` has the rule and digest of each
@@ -105,21 +106,65 @@ class _Publisher:
         return [*merged, *(found for table in CLAIMS for found in self._claims(table))]
 
     def _claims(self, table: Table) -> Iterator[Published]:
-        """Publish a table of claims, if it is finished."""
+        """Merge the claims that were tested here into those that were tested elsewhere."""
         file = self._results / table.stage / table.file
+        path = self._target / self.study / table.stage / f"{table.name}.csv"
+        content = _published(path, table, self._sums)
+        asked = (self._asked.parameters(str(file)) or {}).get("roles", {})
+        self._add_claims(content, table, file, asked)
+        rows = [
+            {**row, "current": as_text(self._is_current_claim(row, asked))}
+            for row in claims.in_order(content.rows.values())
+        ]
+        if not rows:
+            return
+        if table.name == "claims":
+            rows = claims.ruled_together(rows)
+        values = dict.fromkeys(name for row in rows for name in row)
+        text = csv_text([*(n for n in values if n not in MADE_UNDER), *MADE_UNDER], rows)
+        written = self._write(path, text, {"study": self.study, "table": table.name}, content)
+        current = sum(row["current"] == "true" for row in rows)
+        yield Published(path, len(rows), current, [], content.kept, written)
+
+    def _add_claims(
+        self, content: _Content, table: Table, file: Path, asked: Mapping[str, Any]
+    ) -> None:
+        """Add the claims that were tested here; one that lacked its tables here stays as it was."""
         job = self._makers(file)
         if job is None or not file.is_file():
             return
-        content = _Content(here={str(file): self._unaltered(file, job)})
-        unchanged = all(self._sums(Path(name)) == then for name, then in job.inputs.items())
-        current = unchanged and self._today.tested(job)
-        commit = str(job.content.get("commit", UNKNOWN))
-        under = {"code": own_code(job), "commit": commit, "current": as_text(current)}
-        rows = [row | under for row in read_rows(file, table.keys)]
-        path = self._target / self.study / table.stage / f"{table.name}.csv"
-        text = csv_text(list(dict.fromkeys(name for row in rows for name in row)), rows)
-        written = self._write(path, text, {"study": self.study, "table": table.name}, content)
-        yield Published(path, len(rows), len(rows) * current, [], 0, written)
+        then = self._unaltered(file, job)
+        unchanged = all(self._sums(Path(name)) == before for name, before in job.inputs.items())
+        code = own_code(job) if unchanged else UNKNOWN
+        under = {"code": code, "commit": str(job.content.get("commit", UNKNOWN))}
+        roles = job.content.get("parameters", {}).get("roles", {})
+        rows = read_rows(file, table.keys)
+        found = {
+            _key(row, table): {**row, "settings": claims.read_by(row, roles), **under}
+            for row in rows
+        }
+        better = {
+            key: row
+            for key, row in found.items()
+            if self._is_better(row, content.rows.get(key), asked)
+        }
+        content.rows |= better
+        content.kept += sum(claims.is_tested(found[key]) for key in found.keys() - better.keys())
+        if better:
+            content.here[str(file)] = then
+        if len(better) == len(found):
+            content.elsewhere.pop(str(file), None)
+
+    def _is_better(self, row: Row, before: Row | None, asked: Mapping[str, Any]) -> bool:
+        """Say whether a claim tested here replaces a published one, which may alone be current."""
+        if before is None or not claims.is_tested(before):
+            return True
+        if not claims.is_tested(row):
+            return False
+        return self._is_current_claim(row, asked) or not self._is_current_claim(before, asked)
+
+    def _is_current_claim(self, row: Row, asked: Mapping[str, Any]) -> bool:
+        return row["settings"] == claims.read_by(row, asked) and self._today.is_own(row["code"])
 
     def _publish(self, experiment: str, table: Table) -> Published:
         folder = self._asked.study.experiments[experiment].published or self.study

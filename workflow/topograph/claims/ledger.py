@@ -67,18 +67,12 @@ def verdict(claim: Claim, test: Test, p: float, p_smallest: float) -> str:
 def evaluate(claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
     """Return a row for each claim: what it says, its statistic and interval, p, and the verdict.
 
-    Holm's correction is over the claims that could be tested. A claim whose tables are missing, or
-    hold no unit with all that it needs, is ``not tested``, and its note says why.
+    A claim whose tables are missing, or hold no unit with all that it needs, is ``not tested``, and
+    its note says why. ``roles`` are those of the tables that were read.
     """
-    found = [_tested(claim, tables) for claim in claims]
-    p = [test.p for test, _ in found]
-    adjusted = holm(p)
     rows = []
-    for place, (claim, (test, note)) in enumerate(zip(claims, found, strict=True)):
-        p_holm = adjusted[place]
-        least = holm([*p[:place], test.p_smallest, *p[place + 1 :]])[place]
-        note = note or _out_of_reach(test, least)
-        ruled = verdict(claim, test, p_holm, least)
+    for claim in claims:
+        test, note = _tested(claim, tables)
         rows.append(
             {
                 "claim": claim.id,
@@ -89,12 +83,31 @@ def evaluate(claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
                 "statistic": claim.statistic,
                 **test._asdict(),
                 "units": claim.units,
-                "p_holm": p_holm,
+                "p_holm": float("nan"),
                 "rule": claim.rule,
-                "verdict": ruled,
+                "verdict": "not tested",
                 "note": note,
+                "roles": _roles(claim.needs),
             }
         )
+    return ruled(claims, pd.DataFrame(rows))
+
+
+def ruled(claims: Sequence[Claim], tests: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of `evaluate` with Holm's p over all that were tested, and verdicts by it.
+
+    The rows may come from several machines, each of which tested claims that others could not.
+    """
+    known = {claim.id: claim for claim in claims}
+    p = tests["p"].tolist()
+    adjusted = holm(p)
+    rows = []
+    for place, row in enumerate(tests.to_dict("records")):
+        test = Test(*(row[name] for name in Test._fields))
+        least = holm([*p[:place], test.p_smallest, *p[place + 1 :]])[place]
+        verdict_now = verdict(known[row["claim"]], test, adjusted[place], least)
+        note = (_limits(test) or _out_of_reach(test, least)) if test.n else row["note"]
+        rows.append({**row, "p_holm": adjusted[place], "verdict": verdict_now, "note": note})
     return pd.DataFrame(rows)
 
 
@@ -106,45 +119,54 @@ def sensitivity(claims: Sequence[Claim], tables: Tables) -> pd.DataFrame:
     """
     rows = []
     for claim in claims:
-        if _lacking(claim, tables):
-            continue
-        for choice, chosen, name in _variants(claim, tables):
+        for choice, name, replaced in _variants(claim, tables):
+            read = [replaced.get(table, table) for table in claim.needs]
+            chosen = {**tables, **{table: tables[by] for table, by in replaced.items()}}
             test = claim.test(chosen, name)
             row = {"claim": claim.id, "choice": choice, **test._asdict()}
-            rows.append({**row, "verdict": verdict(claim, test, test.p, test.p_smallest)})
-    columns = ["claim", "choice", *Test._fields, "verdict"]
+            ruling = verdict(claim, test, test.p, test.p_smallest)
+            rows.append({**row, "verdict": ruling, "roles": _roles(read)})
+    columns = ["claim", "choice", *Test._fields, "verdict", "roles"]
     return pd.DataFrame(rows, columns=columns).drop(columns="p_smallest")
 
 
-def _variants(claim: Claim, tables: Tables) -> list[tuple[str, Tables, str]]:
-    """Return the name of each choice, the tables to read and the choice within them."""
-    found: list[tuple[str, Tables, str]] = [(AS_SAMPLED, tables, AS_SAMPLED)]
-    if claim.varies:
-        listed = [tables[name]["choice"] for name in claim.needs if name.endswith(".choices")]
-        names = dict.fromkeys(name for column in listed for name in column)
-        # What is chosen within a slice belongs to the choice that the claim compares it with.
-        own = {in_slice(name) for name in names if name != AS_SAMPLED}
-        found += [(name, tables, name) for name in names if name not in {AS_SAMPLED, *own}]
+def _variants(claim: Claim, tables: Tables) -> list[tuple[str, str, Mapping[str, str]]]:
+    """Return the name of each choice, the choice within its tables, and the tables replaced."""
+    found: list[tuple[str, str, Mapping[str, str]]] = []
+    if not _lacking(claim.needs, tables):
+        found.append((AS_SAMPLED, AS_SAMPLED, {}))
+        found += [(name, name, {}) for name in _choices(claim, tables)]
     for choice, replaced in (claim.instead or {}).items():
-        if all(name in tables for name in replaced.values()):
-            other = {**tables, **{name: tables[by] for name, by in replaced.items()}}
-            found.append((choice, other, AS_SAMPLED))
+        if not _lacking([replaced.get(name, name) for name in claim.needs], tables):
+            found.append((choice, AS_SAMPLED, replaced))
     return found
+
+
+def _choices(claim: Claim, tables: Tables) -> list[str]:
+    if not claim.varies:
+        return []
+    listed = [tables[name]["choice"] for name in claim.needs if name.endswith(".choices")]
+    names = dict.fromkeys(name for column in listed for name in column)
+    # What is chosen within a slice belongs to the choice that the claim compares it with.
+    own = {in_slice(name) for name in names if name != AS_SAMPLED}
+    return [name for name in names if name not in {AS_SAMPLED, *own}]
 
 
 def _tested(claim: Claim, tables: Tables) -> tuple[Test, str]:
     nan = float("nan")
-    if lacking := _lacking(claim, tables):
+    if lacking := _lacking(claim.needs, tables):
         return Test(nan, nan, nan, nan, nan, 0), f"the study has no {', '.join(lacking)}"
     test = claim.test(tables, AS_SAMPLED)
-    notes = []
-    if test.n == 0:
-        notes.append("no unit has all that the statistic needs")
-    elif test.p_smallest == 1:
-        notes.append("what is compared is alike in all units")
-    elif test.p_smallest > ALPHA:
-        notes.append(f"{test.n} units cannot give a p below {test.p_smallest:.3g}")
-    return test, "; ".join(notes)
+    return test, "" if test.n else "no unit has all that the statistic needs"
+
+
+def _limits(test: Test) -> str:
+    """Say what even a perfect effect on a claim's units could not show."""
+    if test.p_smallest == 1:
+        return "what is compared is alike in all units"
+    if test.p_smallest > ALPHA:
+        return f"{test.n} units cannot give a p below {test.p_smallest:.3g}"
+    return ""
 
 
 def _out_of_reach(test: Test, least: float) -> str:
@@ -157,5 +179,9 @@ def _out_of_reach(test: Test, least: float) -> str:
     )
 
 
-def _lacking(claim: Claim, tables: Tables) -> list[str]:
-    return [name for name in claim.needs if name not in tables or tables[name].empty]
+def _lacking(needs: Sequence[str], tables: Tables) -> list[str]:
+    return [name for name in needs if name not in tables or tables[name].empty]
+
+
+def _roles(names: Sequence[str]) -> str:
+    return " ".join(dict.fromkeys(name.split(".")[0] for name in names))

@@ -243,21 +243,32 @@ def _embed(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> No
 def _claims(study: Selection) -> None:
     from topograph.claims.tables import write_claims
 
-    roles = claims_roles(study.study, entries(study.asked.members))
-    if not roles:
+    asked = claims_roles(study.study, entries(study.asked.members))
+    if not asked:
         raise TopographError(f"{study.options.study} tests no claim: it has no block 'claims'")
+    files = {role: _files_of(study, source) for role, source in asked.items()}
+    there = {role: [file for file in files[role] if Path(file).is_file()] for role in asked}
+    for role in asked:
+        if len(there[role]) < len(files[role]):
+            counted = f"{len(there[role])} of {len(files[role])} tables"
+            print(f"{role}: {counted} are finished; claims that need it are not tested", flush=True)
+    roles = {role: source for role, source in asked.items() if there[role] == files[role]}
     outputs = {
         table: f"{study.results}/claims/{table}.parquet" for table in ("claims", "sensitivity")
     }
-    inputs = {}
-    for source in roles.values():
-        file = f"{source['analysis']}.{source['table']}.parquet"
-        for run in (entry["run"] for entry in source["runs"]):
-            for path in (f"train/{run}/metrics.parquet", f"{source['stage']}/{run}/{file}"):
-                inputs[path] = f"{study.results}/{path}"
-    parameters: dict[str, Any] = {"roles": roles}
-    with recorded(study, "claims", outputs, inputs, parameters):
+    inputs = {file: file for role in roles for file in files[role]}
+    with recorded(study, "claims", outputs, inputs, {"roles": roles}):
         write_claims(study.results, roles, outputs)
+
+
+def _files_of(study: Selection, source: dict[str, Any]) -> list[str]:
+    """Return the tables that play a role of the claims."""
+    file = f"{source['analysis']}.{source['table']}.parquet"
+    return [
+        f"{study.results}/{path}"
+        for run in (entry["run"] for entry in source["runs"])
+        for path in (f"train/{run}/metrics.parquet", f"{source['stage']}/{run}/{file}")
+    ]
 
 
 def _figure(study: Selection, figure: str) -> None:
