@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS, under_choices
+from topograph.topology.choices import AS_SAMPLED, NUMBERS, SLICE, WIDTHS, under_choices
 from topograph.topology.connectivity import lattice_offsets
 from topograph.topology.merge_tree import merge_tree
 from topograph.topology.quantities import quantities
@@ -61,6 +61,11 @@ def test_neighbours_in_the_slice_are_those_that_it_has_in_the_grid() -> None:
         within = steps[steps[:, -1] == 0][:, :-1] * [*[1] * (dimensions - 2), -1]
         own = lattice_offsets("freudenthal", dimensions - 1)
         assert set(map(tuple, within)) == set(map(tuple, own))
+
+
+def test_a_grid_with_hardly_an_interior_has_no_slice() -> None:
+    names = under_choices(FIELD[:3, :3, :3], "freudenthal", ERRORS)["choice"]
+    assert AS_SAMPLED in set(names) and not names.str.startswith(SLICE).any()
 
 
 def test_single_precision_is_tried_where_losses_stand_for_exact_ones() -> None:

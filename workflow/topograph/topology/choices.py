@@ -46,9 +46,8 @@ def under_choices(
     connectivities; every second point along each axis; the central half of the range; unresolved
     pairs counted too, or for losses in float64 only the pairs that single precision would resolve;
     the slice through the centre without the last axis, as it is and under each choice of its own
-    (`in_slice`). Columns: ``choice``,
-    its ``connectivity``, ``NUMBERS`` of `quantities`, and ``width_000`` … ``width_100``, the width
-    curve at steps of 5 % of the loss range.
+    (`in_slice`). Columns: ``choice``, its ``connectivity``, ``NUMBERS`` of `quantities`, and
+    ``width_000`` … ``width_100``, the width curve at steps of 5 % of the loss range.
     """
     rows = []
     for choice, grid, name, allowed in _choices(values, connectivity, errors):
@@ -70,7 +69,8 @@ def _choices(
 ) -> Iterator[tuple[str, NDArray[np.float64], str, Mapping[str, float]]]:
     """Yield the name of a choice, the grid, its connectivity and the errors to allow for."""
     yield from _own_choices(values, connectivity, errors)
-    if values.ndim > 1 and len(values) % 2 and len(set(values.shape)) == 1:
+    central = len(values) % 2 and len(values) >= FEWEST and len(set(values.shape)) == 1
+    if values.ndim > 1 and central:
         # Backwards along its last axis the Freudenthal lattice of the slice is part of the grid's.
         across = values[..., len(values) // 2][..., ::-1]
         if np.isfinite(across).any():
@@ -90,7 +90,7 @@ def _own_choices(
             yield name, grid, connectivity, errors
     yield "unresolved pairs too", values, connectivity, dict.fromkeys(errors, 0.0)
     if not any(errors.values()):
-        largest = float(np.nanmax(np.abs(values[np.isfinite(values)])))
+        largest = float(np.abs(values[np.isfinite(values)]).max())
         single = {"error_absolute": SINGLE * largest, "error_relative": SINGLE}
         yield "resolved in single precision", values, connectivity, single
 

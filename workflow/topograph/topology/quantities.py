@@ -102,7 +102,7 @@ def _persistence_numbers(tree: MergeTree, extent: float) -> dict[str, float]:
         "mean_persistence_with_global": (total + extent) / (lengths.size + 1),
         "total_persistence_with_global": total + extent,
         "max_persistence": float(lengths.max(initial=0.0)),
-        "persistence_entropy": float(-(shares * np.log(shares)).sum()) if total else float("nan"),
+        "persistence_entropy": float((shares * -np.log(shares)).sum()) if total else float("nan"),
     }
 
 
