@@ -12,17 +12,15 @@ from scipy.spatial import procrustes
 from scipy.spatial.distance import pdist, squareform
 from sklearn.manifold import smacof
 
+from topograph.embedding.distances import FloatArray, checked_distances
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.geometry.gram import centred, cosine_distances, with_fixed_signs
-
-FloatArray = NDArray[np.float64]
 
 KERNEL_THRESHOLD = 1e-4
 LONGEST_DIFFUSION = 100
 POTENTIAL_FLOOR = 1e-7
 # -ln(1e-7) = 16.118 is the potential of a point that diffusion does not reach.
 SATURATED_POTENTIAL = 16.1
-SYMMETRY_TOLERANCE = 1e-8
 # Potentials are at most 16: below this, dissimilarities are rounding error, not a shape to draw.
 RESOLVED_DISSIMILARITY = 1e-12
 
@@ -62,7 +60,7 @@ def phate(
     Source: Moon et al. 2019 (doi 10.1038/s41587-019-0336-3); cosine ``mds_distance``: Horoi et
     al. 2022 (arXiv 2102.00485).
     """
-    distances = _checked_distances(distances)
+    distances = checked_distances(distances)
     _check_options(len(distances), n_components, knn=knn, decay=decay, t=t)
     kernel = _kernel(distances, knn, decay=decay)
     diffusion = kernel / kernel.sum(axis=1, keepdims=True)
@@ -83,48 +81,13 @@ def kernel_components(distances: ArrayLike, *, knn: int = 5, decay: float = 40) 
 
     Raises TopographError as ``phate`` does.
     """
-    distances = _checked_distances(distances)
+    distances = checked_distances(distances)
     _check_options(len(distances), 1, knn=knn, decay=decay, t="auto")
     return _components(_kernel(distances, knn, decay=decay))
 
 
 def _components(kernel: FloatArray) -> int:
     return int(connected_components(kernel > 0, directed=False)[0])
-
-
-def _checked_distances(distances: ArrayLike) -> FloatArray:
-    distances = np.array(distances, dtype=np.float64)
-    if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
-        raise TopographError(
-            f"distances have shape {distances.shape}; allowed: (N, N); "
-            "pass the distance of every point to every point"
-        )
-    unusable = int(np.count_nonzero(~np.isfinite(distances)))
-    if unusable:
-        raise TopographError(
-            f"{unusable} distances are not finite; allowed: finite distances; "
-            "leave out the points of diverged trainings"
-        )
-    if distances.size and distances.min() < 0:
-        raise TopographError(
-            f"the smallest distance is {distances.min():g}; allowed: 0 or more; "
-            "clip rounding errors at 0"
-        )
-    tolerance = SYMMETRY_TOLERANCE * distances.max(initial=0.0)
-    gap = np.abs(distances - distances.T).max(initial=0.0)
-    if gap > tolerance:
-        raise TopographError(
-            f"distances differ from their transpose by up to {gap:g}; allowed: {tolerance:g}; "
-            "pass (distances + distances.T) / 2 if both directions mean the same"
-        )
-    own = np.diagonal(distances).max(initial=0.0)
-    if own > tolerance:
-        raise TopographError(
-            f"a point lies at distance {own:g} from itself; allowed: 0; "
-            "pass distances, not similarities"
-        )
-    np.fill_diagonal(distances, 0.0)
-    return distances
 
 
 def _check_options(points: int, n_components: int, *, knn: int, decay: float, t: object) -> None:
