@@ -56,18 +56,21 @@ publish: $(READY) ## merge what is finished into reports/published/: make publis
 crate: $(READY) ## pack a finished study as an RO-Crate
 	$(BIN)/topograph crate config/$(STUDY).yaml --out reports/crates/$(STUDY)
 
-# Two processes: what works on the finished smoke study, and the rest. 5: pytest had no test to run.
+# Two processes: what works on the finished smoke study, and the rest; the first to need that study
+# makes it for both. 5: pytest had no test to run.
 pytest = $(BIN)/python -m pytest -m '$(1) and not long' $(ARGS) || test $$? -eq 5
 .PHONY: test test-workflow test-library test-long check
 test: $(READY) check ## run all checks and tests
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-workflow test-library
+	@export SMOKE=$$(mktemp -d); status=0; \
+	$(MAKE) --no-print-directory --keep-going --jobs=2 test-workflow test-library || status=$$?; \
+	rm -rf $$SMOKE; exit $$status
 
 test-workflow: $(READY) ## only the tests of the smoke study
-	@$(call pytest,workflow)
+	@$(call pytest,workflow and not apart)
 
 # Shown when it is done, so that the lines of two processes do not mix.
-test-library: $(READY) ## only the tests of the library
-	@log=$$(mktemp); status=0; ($(call pytest,not workflow)) > $$log 2>&1 || status=$$?; \
+test-library: $(READY) ## only the tests of the library, and runs beside the smoke study
+	@log=$$(mktemp); status=0; ($(call pytest,(not workflow or apart))) > $$log 2>&1 || status=$$?; \
 	cat $$log; rm $$log; exit $$status
 
 test-long: $(READY) ## run the tests on a real Slurm and what else takes long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -97,8 +98,15 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A copy in which `make smoke` has run."""
-    copied = copy_of_repository(tmp_path_factory.mktemp("smoke") / "topograph")
-    done = copied.make("smoke")
-    assert done.returncode == 0, done.stdout[-6000:]
-    return copied
+    """A copy in which `make smoke` has run: once for all processes that share the folder SMOKE."""
+    made = Path(os.environ.get("SMOKE") or tmp_path_factory.mktemp("made"))
+    with (made / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "topograph").exists():
+            first = copy_of_repository(made / "making")
+            done = first.make("smoke")
+            assert done.returncode == 0, done.stdout[-6000:]
+            first.path.rename(made / "topograph")
+    target = tmp_path_factory.mktemp("smoke") / "topograph"
+    shutil.copytree(made / "topograph", target, symlinks=True)
+    return Checkout(target)

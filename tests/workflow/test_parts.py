@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.apart]
 
 
 def test_a_landscape_in_parts_has_the_bytes_of_one_in_a_piece(checkout, smoke):
