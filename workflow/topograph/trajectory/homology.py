@@ -23,19 +23,8 @@ def knn_graph(potential: ArrayLike, neighbours: int = 20) -> Edges:
     lie between 1 and N - 1.
     Source: Horoi et al. 2022 (arXiv 2102.00485), the graph as its text describes it.
     """
-    potential = np.asarray(potential, dtype=np.float64)
-    if potential.ndim != 2 or not np.isfinite(potential).all():
-        raise TopographError(
-            f"the potential has shape {potential.shape} and "
-            f"{np.count_nonzero(~np.isfinite(potential))} values that are not finite; "
-            "allowed: a finite (N, M) matrix; pass the potential of a PHATE map"
-        )
+    potential = checked_potential(potential, neighbours)
     points = len(potential)
-    if not 1 <= neighbours < points:
-        raise TopographError(
-            f"neighbours is {neighbours} for {points} points; allowed: 1 to {points - 1}; "
-            "lower it or add points"
-        )
     distances = squareform(pdist(potential))
     np.fill_diagonal(distances, np.inf)
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :neighbours]
@@ -91,6 +80,26 @@ def homology_statistics(edges: ArrayLike, losses: ArrayLike) -> dict[str, float]
         "loss_range_squared": float(np.ptp(losses) ** 2) if len(losses) else np.nan,
         "max_loss": float(losses.max()) if len(losses) else np.nan,
     }
+
+
+def checked_potential(potential: ArrayLike, neighbours: int) -> FloatArray:
+    """Return the potential (N, M) in float64.
+
+    Raises TopographError where it is not a finite matrix or has not more rows than ``neighbours``.
+    """
+    potential = np.asarray(potential, dtype=np.float64)
+    if potential.ndim != 2 or not np.isfinite(potential).all():
+        raise TopographError(
+            f"the potential has shape {potential.shape} and "
+            f"{np.count_nonzero(~np.isfinite(potential))} values that are not finite; "
+            "allowed: a finite (N, M) matrix; pass the potential of a PHATE map"
+        )
+    if not 1 <= neighbours < len(potential):
+        raise TopographError(
+            f"neighbours is {neighbours} for {len(potential)} points; allowed: 1 to "
+            f"{len(potential) - 1}; lower it or add points"
+        )
+    return potential
 
 
 def _checked(edges: ArrayLike, losses: ArrayLike) -> tuple[Edges, FloatArray]:
