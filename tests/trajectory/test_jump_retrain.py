@@ -22,7 +22,9 @@ from topograph.foundation.storage import read_table, read_weights
 from topograph.geometry.directions import random_directions
 from topograph.objective.objective import Objective
 from topograph.trajectory import jump_retrain as module
-from topograph.trajectory.jump_retrain import gram_matrix, jump_and_retrain
+from topograph.trajectory import offsets
+from topograph.trajectory.jump_retrain import jump_and_retrain, recalibrate, without
+from topograph.trajectory.offsets import gram_of, write_trajectory
 
 SEEDS, STEPS, EPOCHS = [5, 2], [1.0, 0.25, 0.5], 2
 
@@ -59,8 +61,12 @@ def jumped(
     """The dataset and the offsets (seed, step, epoch, parameter) that its files hold."""
     path = tmp_path_factory.mktemp("jumps")
     dataset = jump(trained, path)
-    files = {int(file.stem.split("-")[1]): file for file in path.glob("*/jump-*.safetensors")}
-    return dataset, np.stack([read_weights(files[seed])[0]["offsets"] for seed in SEEDS])
+    (folder,) = path.iterdir()
+    offsets = [
+        [read_weights(folder / f"jump-{seed}-{step}.safetensors")[0]["offsets"] for step in STEPS]
+        for seed in SEEDS
+    ]
+    return dataset, np.array(offsets)
 
 
 def center(trained: tuple[Cell, Path]) -> dict[str, torch.Tensor]:
@@ -178,11 +184,19 @@ def test_the_gram_matrix_holds_the_inner_products_of_the_offsets(
     np.testing.assert_array_equal(dataset["gram"], dataset["gram"].T)
 
 
-def test_the_gram_matrix_is_summed_over_blocks_of_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    offsets = np.random.default_rng(0).standard_normal((4, 10)).astype(np.float32)
-    monkeypatch.setattr(module, "GRAM_CHUNK", 3)
-    exact = offsets.astype(float) @ offsets.astype(float).T
-    np.testing.assert_allclose(gram_matrix(offsets), exact, rtol=1e-13)
+def test_the_gram_matrix_is_summed_over_blocks_of_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.random.default_rng(0).standard_normal((3, 4, 101)).astype(np.float32)
+    files = [tmp_path / f"{i}.safetensors" for i in range(3)]
+    for file, part in zip(files, points, strict=True):
+        write_trajectory(file, part, {"train_loss": np.zeros(4)}, {})
+    flat = points.reshape(12, 101).astype(float)
+    for numbers in (12, 12 * 7, 2**23):
+        monkeypatch.setattr(offsets, "BLOCK_NUMBERS", numbers)
+        found = gram_of(files)
+        np.testing.assert_allclose(found, flat @ flat.T, rtol=1e-12)
+        np.testing.assert_array_equal(found, found.T)
 
 
 def test_recorded_losses_are_those_of_the_recorded_points(
@@ -241,13 +255,14 @@ def test_a_jump_of_no_length_stays_at_the_minimum(
     assert dataset["test_loss"].sel(epoch=0).item() == minimum
 
 
-def test_a_restart_repeats_no_finished_seed_and_changes_no_bit(
+def test_a_restart_repeats_no_finished_trajectory_and_changes_no_bit(
     trained: tuple[Cell, Path],
     jumped: tuple[xr.Dataset, np.ndarray],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     jump(trained, tmp_path, seeds=[SEEDS[0]])
+    jump(trained, tmp_path, seeds=[SEEDS[1]], steps=[STEPS[2]])
     retrained: list[int] = []
     original = module._retrain
 
@@ -257,16 +272,16 @@ def test_a_restart_repeats_no_finished_seed_and_changes_no_bit(
 
     monkeypatch.setattr(module, "_retrain", recorded)
     xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
-    assert retrained == [SEEDS[1]] * 3
+    assert retrained == [SEEDS[1]] * 2
     xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
-    assert len(retrained) == 3
+    assert len(retrained) == 2
 
 
-def test_a_torn_file_of_a_seed_is_made_again(
+def test_a_torn_file_of_a_trajectory_is_made_again(
     trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray], tmp_path: Path
 ) -> None:
     jump(trained, tmp_path)
-    (file,) = tmp_path.glob(f"*/jump-{SEEDS[1]}.safetensors")
+    (file,) = tmp_path.glob(f"*/jump-{SEEDS[1]}-{STEPS[1]}.safetensors")
     file.write_bytes(file.read_bytes()[:-5])
     xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
 
@@ -276,13 +291,64 @@ def test_other_settings_and_other_weights_share_no_file(
 ) -> None:
     few_options = {"seeds": [5], "steps": [1.0], "epochs": 1}
     first = jump(trained, tmp_path, **few_options)
-    for options in ({"batch": 30}, {"learning_rate": 0.01}, {"weights_seed": 1}):
+    others = (
+        {"batch": 30},
+        {"learning_rate": 0.01},
+        {"momentum": 0.5},
+        {"batch_norm": "recalibrated"},
+        {"held_out": 0.1},
+        {"weights_seed": 1},
+    )
+    for options in others:
         other = jump(trained, tmp_path, **few_options, **options)
-        assert not np.array_equal(other["gram"], first["gram"])
-    assert len(list(tmp_path.glob("*/jump-5.safetensors"))) == 4
+        assert not other.identical(first)
+    assert len(list(tmp_path.glob("*/jump-5-1.0.safetensors"))) == 7
     again = jump(trained, tmp_path, **few_options, batch=20)
     xr.testing.assert_identical(again, first)
-    assert len(list(tmp_path.glob("*/jump-5.safetensors"))) == 4
+    assert len(list(tmp_path.glob("*/jump-5-1.0.safetensors"))) == 7
+
+
+def test_recalibrated_buffers_are_the_statistics_of_the_data(
+    trained: tuple[Cell, Path], few_digits: Callable[..., Dataset]
+) -> None:
+    cell, weights = trained
+    state = trained_state(weights, 0, "last")[1]
+    model = load_state(build_model(cell.training.model, 0), state)
+    inputs = few_digits().train_inputs
+    norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    seen: list[torch.Tensor] = []
+    hook = norm.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    recalibrate(model, inputs)
+    hook.remove()
+    mean = torch.cat(seen).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, mean, rtol=1e-4, atol=1e-6)
+    assert norm.momentum == 0.1 and not model.training
+    # In training mode a batch of all data is normalised alike.
+    with torch.no_grad():
+        after = model(inputs)
+        torch.testing.assert_close(after, model.train()(inputs), rtol=0.05, atol=0.05)
+
+
+def test_held_out_examples_are_the_same_each_time_and_never_retrained_on(
+    few_digits: Callable[..., Dataset],
+) -> None:
+    data = few_digits()
+    first, second = without(data, 0.1), without(data, 0.1)
+    count = len(data.train_inputs)
+    assert len(first.train_inputs) == len(first.train_targets) == count - round(0.1 * count)
+    assert torch.equal(first.train_inputs, second.train_inputs)
+    assert torch.equal(first.test_inputs, data.test_inputs)
+    assert without(data, 0.0) is data
+    with pytest.raises(TopographError, match=r"held_out is 0.999 of .*; allowed: from 0"):
+        without(data, 0.999)
+
+
+def test_a_trajectory_that_diverges_is_kept_and_marked(
+    trained: tuple[Cell, Path], tmp_path: Path
+) -> None:
+    dataset = jump(trained, tmp_path, seeds=[5], steps=[0.25, 1.0], learning_rate=1e30)
+    assert dataset["diverged"].values.tolist() == [[1, 1]]
+    assert np.isfinite(dataset["train_loss"].sel(epoch=0)).all()
 
 
 def test_a_family_without_epochs_is_refused(trained: tuple[Cell, Path], tmp_path: Path) -> None:

@@ -236,7 +236,8 @@ class Spectrum(Around):
 class JumpRetrain(Strict):
     """Jumps from trained weights along random rays, each retrained (Horoi et al. 2022).
 
-    ``batch`` is that of the training unless given.
+    ``batch`` is that of the training unless given; a step of 0 is a control without a jump;
+    ``held_out`` is the share of the training examples that retraining does not see.
     """
 
     kind: Literal["jump-retrain"]
@@ -246,6 +247,9 @@ class JumpRetrain(Strict):
     epochs: Count
     batch: Count | None = None
     learning_rate: Positive = 0.001
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    batch_norm: Literal["stale", "recalibrated"] = "stale"
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
     knn: Count = 5
     neighbours: Count = 20
     mds_distance: Literal["euclidean", "cosine"] = "cosine"
