@@ -1,0 +1,72 @@
+"""Grid and rays: where their points lie, and that nothing was retrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from topograph.config.models import Around
+from topograph.config.runs import TRAINING, Cell
+from topograph.data.dataset import Dataset
+from topograph.families.build import build_model
+from topograph.families.result import load_state
+from topograph.families.training import train, trained_state
+from topograph.foundation.errors import TopographError
+from topograph.trajectory.baselines import baselines, grid, rays
+
+
+def test_640_points_are_a_grid_of_8_by_8_by_10_or_32_rays_of_20() -> None:
+    on_grid = grid(640)
+    assert [len(np.unique(column)) for column in on_grid.T] == [8, 8, 10]
+    assert len(np.unique(on_grid, axis=0)) == 640 and np.abs(on_grid).max() == 1
+    np.testing.assert_allclose(on_grid.sum(axis=0), 0, atol=1e-12)
+    on_rays = rays(640)
+    assert on_rays.shape == (640, 32)
+    assert (np.count_nonzero(on_rays, axis=1) == 1).all()
+    assert sorted(set(on_rays[on_rays > 0])) == pytest.approx(np.arange(1, 21) / 20)
+
+
+@pytest.mark.parametrize("points", [24, 27, 176, 1000])
+def test_other_counts_are_used_up(points: int) -> None:
+    assert len(grid(points)) == len(rays(points)) == points
+
+
+@pytest.mark.parametrize("points", [1, 13, 26])
+def test_points_that_make_no_grid_are_refused(points: int) -> None:
+    with pytest.raises(TopographError, match=f"{points} points make no 3-D grid"):
+        grid(points)
+
+
+def test_losses_are_those_of_the_moved_weights(
+    few_digits: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {
+        "family": "supervised",
+        "data": {"target": "digits"},
+        "model": {"target": "wide-resnet", "kwargs": {"depth": 10, "width": 1, "in_channels": 1}},
+        "optimiser": {"name": "sgd", "learning_rate": 0.05},
+        "schedule": {"epochs": 1, "batch": 20},
+    }
+    cell = Cell("digits-run", (0,), TRAINING.validate_python(content))
+    monkeypatch.setattr("topograph.data.digits.digits", few_digits)
+    train(cell, tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    found = baselines(cell, weights, Around(), points=8, work=tmp_path)
+    assert found["loss"].shape == (2, 8) and found["kind"].values.tolist() == ["grid", "rays"]
+    np.testing.assert_allclose(found["distance"].sel(kind="grid"), 3**0.5, rtol=1e-5)
+    assert found["distance"].sel(kind="rays").values == pytest.approx(np.arange(1, 9) / 8)
+    again = baselines(cell, weights, Around(), points=8)
+    assert found.identical(again)
+    other = baselines(cell, weights, Around(), points=8, seed=1)
+    assert not np.array_equal(found["loss"], other["loss"])
+    near = baselines(cell, weights, Around(), points=8, distance=1e-6)
+    model = load_state(build_model(cell.training.model, 0), trained_state(weights, 0, "last")[1])
+    data = few_digits()
+    with torch.no_grad():
+        expected = F.cross_entropy(model.eval()(data.train_inputs), data.train_targets).item()
+    assert near["loss"].values == pytest.approx(np.full((2, 8), expected), rel=1e-3)

@@ -1,0 +1,96 @@
+"""Points around trained weights without any retraining: a grid, and rays of every length."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from topograph.config.models import Around, SupervisedTraining
+from topograph.config.runs import Cell
+from topograph.families.training import family_of, trained_state
+from topograph.foundation.errors import TopographError
+from topograph.foundation.seeds import derive_seed
+from topograph.geometry.directions import random_directions
+from topograph.landscape.grid import axis
+from topograph.landscape.sampling import sample
+
+RAY_POINTS = 20
+KINDS = ("grid", "rays")
+
+
+def baselines(
+    cell: Cell,
+    weights: str | Path,
+    analysis: Around,
+    *,
+    points: int = 640,
+    distance: float = 1.0,
+    seed: int = 0,
+    weights_seed: int = 0,
+    work: Path | None = None,
+) -> xr.Dataset:
+    """Sample as many points as jumps and retraining visit, without retraining.
+
+    ``grid`` are the points of a 3-D grid along random filter-normalised directions, up to
+    ``distance`` from the trained weights along each; ``rays`` lie on as many such directions as
+    give 20 points each, evenly up to ``distance``. Returns ``loss`` and ``accuracy``
+    on the training examples, (kind, point), and how far each lies from the trained weights,
+    ``distance`` (kind, point), in units of the length of one direction. ``work`` keeps what is
+    sampled. Raises TopographError for a family that is not supervised and ``points`` that make no
+    grid and no rays.
+    Source: grid and naive sampling of Horoi et al. 2022 (arXiv 2102.00485), Figure 2a-b; they state
+    neither shape nor range.
+    """
+    if not isinstance(cell.training, SupervisedTraining):
+        raise TopographError(f"{cell.run} is of family {cell.training.family}; allowed: supervised")
+    _, state = trained_state(weights, weights_seed, "last")
+    objective = family_of(cell.training).objective(cell.training, state, analysis)
+    found = []
+    for kind, alphas in (("grid", grid(points)), ("rays", rays(points))):
+        drawn = derive_seed(seed, kind)
+        directions = random_directions(objective, alphas.shape[1], seed=drawn)
+        file = work / f"{kind}.nc" if work else None
+        sampled = sample(objective, directions, points=distance * alphas, path=file)
+        norm = float(directions.norms.mean())
+        length = np.linalg.norm(distance * alphas * directions.norms.numpy(), axis=1) / norm
+        kept = sampled[["loss", "accuracy"]].drop_vars(list(sampled.coords))
+        found.append(kept.assign(distance=("point", length)))
+    return xr.concat(found, xr.Variable("kind", list(KINDS)), join="exact").assign_attrs(
+        run=cell.run, seed=weights_seed
+    )
+
+
+def grid(points: int) -> NDArray[np.float64]:
+    """Return the alphas (points, 3) of a grid whose axes have as like numbers of points as can be.
+
+    Raises TopographError where an axis would have one point alone.
+    """
+    shapes = [
+        (a, b, points // (a * b))
+        for a in _divisors(points)
+        for b in _divisors(points // a)
+        if a <= b <= points // (a * b)
+    ]
+    shape = max(shapes)
+    if shape[0] < 2:
+        raise TopographError(
+            f"{points} points make no 3-D grid; allowed: a product of three numbers from 2 on, "
+            "such as 640 = 8 x 8 x 10"
+        )
+    axes = np.meshgrid(*(axis(1.0, count) for count in shape), indexing="ij")
+    return np.stack(axes, axis=-1).reshape(-1, 3)
+
+
+def rays(points: int) -> NDArray[np.float64]:
+    """Return the alphas (points, rays) of points on rays, of 20 each or the nearest divisor."""
+    each = min(_divisors(points), key=lambda count: (abs(math.log(count / RAY_POINTS)), count))
+    steps = np.arange(1, each + 1) / each
+    return np.asarray(np.kron(np.eye(points // each), steps[:, None]), dtype=np.float64)
+
+
+def _divisors(number: int) -> list[int]:
+    return [count for count in range(1, number + 1) if number % count == 0]
