@@ -61,9 +61,8 @@ crate: $(READY) ## pack a finished study as an RO-Crate
 pytest = $(BIN)/python -m pytest -m '$(1) and not long' $(ARGS) || test $$? -eq 5
 .PHONY: test test-workflow test-library test-long check
 test: $(READY) check ## run all checks and tests
-	@export SMOKE=$$(mktemp -d); status=0; \
-	$(MAKE) --no-print-directory --keep-going --jobs=2 test-workflow test-library || status=$$?; \
-	rm -rf $$SMOKE; exit $$status
+	@export SMOKE=$$(mktemp -d); trap 'rm -rf "$$SMOKE"' EXIT; \
+	$(MAKE) --no-print-directory --keep-going --jobs=2 test-workflow test-library
 
 test-workflow: $(READY) ## only the tests of the smoke study
 	@$(call pytest,workflow and not apart)

@@ -14,6 +14,7 @@ from topograph.archive.asked import Asked
 from topograph.archive.publish import publish
 from topograph.archive.tables import as_text, read_rows
 from topograph.claims.tables import CLAIMS as LEDGER
+from topograph.config.runs import claims_roles, entries
 from topograph.foundation import storage
 from topograph.foundation.errors import DataError
 from topograph.foundation.provenance import file_digest, manifest_path
@@ -286,76 +287,139 @@ def test_values_are_written_short_and_stable(value, text):
 
 
 CLAIMS = TABLES / "claims" / "claims.csv"
+SENSITIVITY = CLAIMS.with_name("sensitivity.csv")
+# Two claims of the ledger, each said to be tested on a role of its own.
+TESTED_ON = dict(zip((claim.id for claim in LEDGER[:2]), ("pinn-grid", "pinn-betas"), strict=True))
+CLAIMS_BLOCK = """claims:
+  pinn-grid: {experiment: convection, analysis: hessian-3d}
+  pinn-betas: {experiment: convection, analysis: hessian-3d}
+figures:
+"""
 
 
 def claim_rows(*tested: str, **more: object) -> pd.DataFrame:
-    """Return the table of two claims, of which those named were tested on one role each."""
+    """Return the table of both claims, of which those named were tested."""
+    numbers = {"value": 0.9, "low": 0.5, "high": 1.0, "p": 0.03, "p_smallest": 1e-4}
     rows = []
-    for claim in CLAIMS_TESTED:
+    for claim, role in TESTED_ON.items():
         known = claim in tested
-        numbers = {"value": 0.9, "low": 0.5, "high": 1.0, "p": 0.03, "p_smallest": 1e-4}
         values = numbers if known else dict.fromkeys(numbers, float("nan"))
-        named = {"p_holm": 0.03, "verdict": "supported" if known else "not tested", "note": ""}
-        row = {"claim": claim, **values, "n": 10 * known, **named, "roles": claim, **more}
-        rows.append(row)
+        ruled = {"p_holm": 0.03, "verdict": "supported" if known else "not tested", "note": ""}
+        rows.append({"claim": claim, **values, "n": 10 * known, **ruled, "roles": role, **more})
     return pd.DataFrame(rows)
 
 
-CLAIMS_TESTED = [claim.id for claim in LEDGER[:2]]
+def finish_claims(finished, *tested: str, sensitivity: pd.DataFrame | None = None, **more: object):
+    """Leave what the claims rule leaves where only the roles of some claims are finished."""
+    if "claims:" not in finished.study.read_text():
+        finished.edit_study("figures:\n", CLAIMS_BLOCK)
+    made = [Path(f"results/tiny/claims/{name}.parquet") for name in ("claims", "sensitivity")]
+    write_table(made[0], claim_rows(*tested, **more))
+    write_table(
+        made[1],
+        claim_rows(*tested).head(0).assign(choice="") if sensitivity is None else sensitivity,
+    )
+    asked = Asked.of(finished.study)
+    every = claims_roles(asked.study, entries(asked.members))
+    roles = {TESTED_ON[claim]: every[TESTED_ON[claim]] for claim in tested}
+    read = [
+        file
+        for run in (0, 1)
+        for file in (
+            finished.file("train", "metrics.parquet", run),
+            finished.file("topology", "hessian-3d.choices.parquet", run),
+        )
+    ]
+    finished.finish("claims", made, read if tested else [], roles=roles)
+    return made
 
 
 def test_claims_tested_in_pieces_are_ruled_together(finished):
-    first, second = CLAIMS_TESTED
-    made = Path("results/tiny/claims/claims.parquet")
-    read = [finished.file("train", "metrics.parquet")]
-    for piece in CLAIMS_TESTED:
-        write_table(made, claim_rows(piece))
-        finished.finish("claims", [made], read, roles={piece: {"runs": []}})
+    first, second = TESTED_ON
+    for piece in TESTED_ON:
+        finish_claims(finished, piece)
         publish(finished.study)
     found = {row["claim"]: row for row in rows(CLAIMS)}
     assert list(found) == [first, second]
+    assert current(CLAIMS) == ["true", "true"]
     # Each alone would be supported; Holm's correction over both says otherwise.
     assert [row["p_holm"] for row in found.values()] == ["0.06", "0.06"]
     assert {row["verdict"] for row in found.values()} == {"inconclusive"}
-    assert found[first]["settings"] != found[second]["settings"]
-    write_table(made, claim_rows())
-    finished.finish("claims", [made], read, roles={})
+    finish_claims(finished)
     publish(finished.study)
     assert [row["n"] for row in rows(CLAIMS)] == ["10", "10"]
 
 
-def test_a_current_claim_is_kept_before_one_of_other_code(finished, monkeypatch):
-    made = Path("results/tiny/claims/claims.parquet")
-    read = [finished.file("train", "metrics.parquet")]
-    roles = {claim: {"runs": []} for claim in CLAIMS_TESTED}
-    monkeypatch.setattr(Asked, "parameters", lambda *_: {"roles": roles})
-    for digest, value in (("", 0.9), ("of-old", 0.8)):
-        write_table(made, claim_rows(*CLAIMS_TESTED).assign(value=value))
-        finished.finish("claims", [made], read, roles=roles)
-        if digest:
-            finished.edit_manifest(made, lambda content: content["code"].update(digest="of-old"))
-        published = {table.path: table for table in publish(finished.study)}[CLAIMS]
-        assert current(CLAIMS) == ["true"] * 2 and published.current == 2
-    assert published.kept == 2
+def test_a_claim_says_what_every_job_behind_it_was_made_under(finished):
+    made = finish_claims(finished, *TESTED_ON)
+    published = {table.path: table for table in publish(finished.study)}
+    assert published[CLAIMS].rows == published[CLAIMS].current == 2 and published[CLAIMS].written
+    rules = [part.split(":")[0] for part in rows(CLAIMS)[0]["code"].split(" ")]
+    assert rules == ["claims", "topology", "sample_landscape", "train"]
+    digest = read_json(manifest_path(made[0]))["code"]["digest"]
+    assert rows(CLAIMS)[0]["code"].startswith(f"claims:{digest} ")
+    assert not any(table.written for table in publish(finished.study))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("points: 5", "points: 7"), ("seeds: [0, 1]\n    grid", "seeds: [0, 1, 2]\n    grid")],
+)
+def test_a_claim_of_another_grid_or_other_seeds_is_not_current(finished, old, new):
+    finish_claims(finished, *TESTED_ON)
+    publish(finished.study)
+    finished.edit_study(old, new)
+    shutil.rmtree("results/tiny/claims")
+    publish(finished.study)
+    assert current(CLAIMS) == ["false", "false"]
+    # What is not current keeps its verdict and takes no part in the correction of others.
+    assert [row["p_holm"] for row in rows(CLAIMS)] == ["0.06", "0.06"]
+
+
+def test_tables_that_are_not_what_the_study_asks_for_make_a_claim_unknown(finished):
+    finish_claims(finished, *TESTED_ON)
+    finished.edit_study("points: 5", "points: 7")
+    publish(finished.study)
+    assert ["unknown" in row["code"] for row in rows(CLAIMS)] == [True, True]
+    assert current(CLAIMS) == ["false", "false"]
+
+
+def test_a_current_claim_is_kept_before_one_of_other_code(finished):
+    finish_claims(finished, *TESTED_ON)
+    publish(finished.study)
+    made = finish_claims(finished, *TESTED_ON, value=0.8)
+    finished.edit_manifest(made[0], lambda content: content["code"].update(digest="of-old"))
+    published = {table.path: table for table in publish(finished.study)}[CLAIMS]
+    assert current(CLAIMS) == ["true"] * 2 and published.current == 2 and published.kept == 2
     assert [row["value"] for row in rows(CLAIMS)] == ["0.9", "0.9"]
 
 
-def test_claims_are_current_while_code_and_roles_and_tables_are(finished):
-    made = [Path(f"results/tiny/claims/{name}.parquet") for name in ("claims", "sensitivity")]
-    read = finished.file("train", "metrics.parquet")
-    write_table(made[0], claim_rows(*CLAIMS_TESTED))
-    write_table(made[1], claim_rows(CLAIMS_TESTED[0]).head(1).assign(choice="as sampled"))
-    finished.finish("claims", made, [read], roles={})
-    published = {table.path: table for table in publish(finished.study)}
-    digest = read_json(manifest_path(made[0]))["code"]["digest"]
-    assert {row["code"] for row in rows(CLAIMS)} == {f"claims:{digest}"}
-    assert published[CLAIMS].rows == published[CLAIMS].current == 2 and published[CLAIMS].written
-    assert published[CLAIMS.with_name("sensitivity.csv")].rows == 1
-    assert not any(table.written for table in publish(finished.study))
-    finished.edit_manifest(made[0], lambda content: content["inputs"].update({str(read): "0" * 64}))
-    CLAIMS.unlink(), manifest_path(CLAIMS).unlink()
-    assert [t.current for t in publish(finished.study) if t.path == CLAIMS] == [0]
-    assert {row["code"] for row in rows(CLAIMS)} == {"unknown"}
+def test_choices_that_are_gone_do_not_outlive_a_new_test_of_their_claim(finished):
+    first, second = TESTED_ON
+    varied = [claim_rows(first, second).assign(choice=choice) for choice in ("as sampled", "axis")]
+    finish_claims(finished, *TESTED_ON, sensitivity=pd.concat(varied))
+    publish(finished.study)
+    again = claim_rows(first).head(1).assign(choice="as sampled")
+    finish_claims(finished, first, sensitivity=again)
+    publish(finished.study)
+    found = [(row["claim"], row["choice"]) for row in rows(SENSITIVITY)]
+    assert found == [(first, "as sampled"), (second, "as sampled"), (second, "axis")]
+
+
+def test_a_table_of_claims_without_roles_is_refused(finished):
+    made = finish_claims(finished, *TESTED_ON)
+    write_table(made[0], claim_rows(*TESTED_ON).drop(columns="roles"))
+    finished.edit_manifest(
+        made[0], lambda content: content["outputs"].update({str(made[0]): file_digest(made[0])})
+    )
+    with pytest.raises(
+        DataError, match=r"has no column roles; remake it: make results/tiny/claims"
+    ):
+        publish(finished.study)
+
+
+def test_an_altered_table_of_claims_is_refused(finished):
+    made = finish_claims(finished, *TESTED_ON)
     made[0].write_bytes(made[0].read_bytes() + b" ")
     with pytest.raises(DataError, match="was altered after it was made and is not published"):
         publish(finished.study)

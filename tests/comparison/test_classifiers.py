@@ -55,6 +55,17 @@ def test_what_is_not_finite_costs_no_network() -> None:
     assert found.query("features == 'broken'")["network"].nunique() == 36
 
 
+def test_more_features_than_networks_and_a_class_of_two_configurations_are_judged() -> None:
+    rows = np.hstack([features(), np.random.default_rng(1).standard_normal((36, 300))])
+    found = classify({"wide": rows}, LABELS, CONFIGURATIONS, classifiers=["QDA"], repeats=1)
+    assert found.query("features == 'wide'")["right"].mean() > 0.2
+    labels = np.minimum(np.arange(36), 2) // 2
+    found = classify(
+        {"few": features()}, labels, np.arange(36), classifiers=["QDA", "tree"], repeats=1
+    )
+    assert len(found.query("features == 'few'")) == 72
+
+
 def test_quantile_classes_have_equal_sizes_and_follow_the_values() -> None:
     values = np.random.default_rng(0).random(23)
     found = quantile_classes(values, 5)

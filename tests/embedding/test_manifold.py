@@ -58,7 +58,10 @@ def test_clusters_far_apart_stay_whole(method: str) -> None:
     [
         ({"method": "tnse"}, "tsne"),
         ({"method": "umap", "neighbors": 5}, "neighbours"),
-        ({"method": "umap", "neighbours": 60}, "neighbours is 60 for 60 points; allowed: 1 to 59"),
+        ({"method": "umap", "neighbours": 60}, "neighbours is 60 for 60 points; allowed: 2 to 59"),
+        ({"method": "umap", "neighbours": 1}, "allowed: 2 to 59"),
+        ({"method": "tsne", "n_components": 4}, "allowed: 1 to 3"),
+        ({"method": "pca", "n_components": 60}, "n_components is 60 for pca of 60 points"),
         ({"method": "tsne", "perplexity": 60}, "perplexity is 60 for 60 points"),
     ],
 )

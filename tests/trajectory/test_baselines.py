@@ -15,8 +15,10 @@ from topograph.config.runs import TRAINING, Cell
 from topograph.data.dataset import Dataset
 from topograph.families.build import build_model
 from topograph.families.result import load_state
-from topograph.families.training import train, trained_state
+from topograph.families.training import family_of, train, trained_state
 from topograph.foundation.errors import TopographError
+from topograph.foundation.seeds import derive_seed
+from topograph.geometry.directions import random_directions
 from topograph.trajectory.baselines import baselines, grid, rays
 
 
@@ -58,7 +60,14 @@ def test_losses_are_those_of_the_moved_weights(
     weights = tmp_path / "weights.safetensors"
     found = baselines(cell, weights, Around(), points=8, work=tmp_path)
     assert found["loss"].shape == (2, 8) and found["kind"].values.tolist() == ["grid", "rays"]
-    np.testing.assert_allclose(found["distance"].sel(kind="grid"), 3**0.5, rtol=1e-5)
+    # The corners of a cube whose edges are not quite at right angles.
+    state = trained_state(weights, 0, "last")[1]
+    objective = family_of(cell.training).objective(cell.training, state, Around())
+    drawn = random_directions(objective, 3, seed=derive_seed(0, "grid"))
+    rows = torch.cat([v.flatten(1) for v in drawn.vectors.values()], dim=1).double()
+    moved = torch.from_numpy(grid(8)) @ rows
+    lengths = (moved.norm(dim=1) / drawn.norms.mean()).numpy()
+    np.testing.assert_allclose(found["distance"].sel(kind="grid"), lengths, rtol=1e-5)
     assert found["distance"].sel(kind="rays").values == pytest.approx(np.arange(1, 9) / 8)
     again = baselines(cell, weights, Around(), points=8)
     assert found.identical(again)

@@ -40,6 +40,12 @@ def test_ranks_share_their_ties_and_losses_of_zero_have_no_logarithm() -> None:
     assert np.isnan(found["log loss"][0]) and found["log loss"][1:].tolist() == [1, 1, 2]
 
 
+def test_what_is_not_finite_has_no_place_in_any_filtration() -> None:
+    for values in filtrations([3.0, np.inf, 1.0, np.nan, 2.0]).values():
+        assert np.isfinite(values).tolist() == [True, False, True, False, True]
+    assert filtrations([3.0, np.inf, 1.0])["rank"][[0, 2]].tolist() == [1.0, 0.5]
+
+
 def test_extended_pairs_of_a_path_are_its_minima_its_maxima_and_its_range() -> None:
     values = np.array([0.0, 3.0, 1.0, 7.0, 2.0])
     found = extended_totals(PATH[:4], values)

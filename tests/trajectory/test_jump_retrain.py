@@ -314,7 +314,8 @@ def test_recalibrated_buffers_are_the_statistics_of_the_data(
     cell, weights = trained
     state = trained_state(weights, 0, "last")[1]
     model = load_state(build_model(cell.training.model, 0), state)
-    inputs = few_digits().train_inputs
+    # One more than a batch of evaluation.
+    inputs = few_digits().train_inputs.repeat(9, 1, 1, 1)[:513]
     norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
     seen: list[torch.Tensor] = []
     hook = norm.register_forward_pre_hook(lambda _, given: seen.append(given[0]))

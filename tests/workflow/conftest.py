@@ -103,6 +103,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     with (made / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made / "topograph").exists():
+            shutil.rmtree(made / "making", ignore_errors=True)
             first = copy_of_repository(made / "making")
             done = first.make("smoke")
             assert done.returncode == 0, done.stdout[-6000:]

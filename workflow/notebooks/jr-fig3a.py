@@ -122,6 +122,8 @@ reached = ", ".join(
     f"{label} {sum(values) / len(values):.3g}"
     for label, values in data.by_label(metrics, measure).items()
 )
+kept = data.any_dataset("trajectory").attrs.get("batch_norm", "stale") == "stale"
+stale = ", which at the jump still uses the trained network's batch-norm statistics" if kept else ""
 graphs = ""
 if "components" in homology:
     pieces, saturation = homology["components"], quality["saturation"]
@@ -148,7 +150,7 @@ caption = (
     "the jump, in parameter space (line: mean, band: range over rays; 1 is neither return nor "
     "escape). Middle: PHATE map of all points by cosine distances; hue is the ray, fading with the "
     "epoch, diamonds are the jumps. Bottom: persistence diagram of the neighbour graph filtered by "
-    "test loss, which at the jump still uses the trained network's batch-norm statistics. "
+    f"test loss{stale}. "
     f"{graphs}{verdict}"
 )
 values = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from topograph.archive.asked import Asked
@@ -84,9 +84,11 @@ class Today:
         modules = tuple(cell.modules)
         return same and all(self._is_todays(part, modules) for part in code.split(" "))
 
-    def is_own(self, code: str) -> bool:
-        """Say whether ``rule:digest`` of a job that has no cell is of today's code."""
-        return self._is_todays(code, ())
+    def has_code(self, code: str, runs: Iterable[str]) -> bool:
+        """Say whether every ``rule:digest`` is of today's code with the modules of some run."""
+        cells = [self._asked.cells[run] for run in runs if run in self._asked.cells]
+        modules = {(), *(tuple(cell.modules) for cell in cells)}
+        return all(any(self._is_todays(part, m) for m in modules) for part in code.split(" "))
 
     def _is_todays(self, part: str, modules: tuple[str, ...]) -> bool:
         rule, _, then = part.partition(":")

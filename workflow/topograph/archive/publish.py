@@ -11,7 +11,7 @@ from typing import Any
 from topograph.archive import claims
 from topograph.archive.asked import Asked
 from topograph.archive.history import Job, Makers, Sums, read_job
-from topograph.archive.lineage import UNKNOWN, Today, origin, own_code, settings_key
+from topograph.archive.lineage import Today, origin, settings_key
 from topograph.archive.tables import (
     CLAIMS,
     Row,
@@ -96,6 +96,7 @@ class _Publisher:
         self._results = results / self.study
         self._target = reports / "published"
         self._makers, self._sums = Makers(), Sums()
+        self._tested = claims.Tested(asked, self._today, self._makers, self._sums)
 
     def all(self) -> list[Published]:
         merged = [
@@ -110,10 +111,9 @@ class _Publisher:
         file = self._results / table.stage / table.file
         path = self._target / self.study / table.stage / f"{table.name}.csv"
         content = _published(path, table, self._sums)
-        asked = (self._asked.parameters(str(file)) or {}).get("roles", {})
-        self._add_claims(content, table, file, asked)
+        self._add_claims(content, table, file)
         rows = [
-            {**row, "current": as_text(self._is_current_claim(row, asked))}
+            {**row, "current": as_text(self._tested.is_current(row))}
             for row in claims.in_order(content.rows.values())
         ]
         if not rows:
@@ -126,45 +126,43 @@ class _Publisher:
         current = sum(row["current"] == "true" for row in rows)
         yield Published(path, len(rows), current, [], content.kept, written)
 
-    def _add_claims(
-        self, content: _Content, table: Table, file: Path, asked: Mapping[str, Any]
-    ) -> None:
+    def _add_claims(self, content: _Content, table: Table, file: Path) -> None:
         """Add the claims that were tested here; one that lacked its tables here stays as it was."""
         job = self._makers(file)
         if job is None or not file.is_file():
             return
         then = self._unaltered(file, job)
-        unchanged = all(self._sums(Path(name)) == before for name, before in job.inputs.items())
-        code = own_code(job) if unchanged else UNKNOWN
-        under = {"code": code, "commit": str(job.content.get("commit", UNKNOWN))}
-        roles = job.content.get("parameters", {}).get("roles", {})
-        rows = read_rows(file, table.keys)
-        found = {
-            _key(row, table): {**row, "settings": claims.read_by(row, roles), **under}
-            for row in rows
-        }
-        better = {
+        before, found = (
+            _by_claim(content.rows),
+            _by_claim({_key(row, table): row for row in self._tested.rows(file, table, job)}),
+        )
+        better = [claim for claim in found if self._is_better(found[claim], before.get(claim))]
+        # All rows of a claim go together: choices that are gone must not outlive it.
+        kept = {claim: rows for claim, rows in before.items() if claim not in better}
+        content.rows = {
             key: row
-            for key, row in found.items()
-            if self._is_better(row, content.rows.get(key), asked)
+            for claim, rows in {**kept, **{claim: found[claim] for claim in better}}.items()
+            for key, row in rows.items()
         }
-        content.rows |= better
-        content.kept += sum(claims.is_tested(found[key]) for key in found.keys() - better.keys())
+        left = found.keys() - set(better)
+        content.kept += sum(
+            claims.is_tested(row) for claim in left for row in found[claim].values()
+        )
         if better:
             content.here[str(file)] = then
-        if len(better) == len(found):
+        if not kept:
             content.elsewhere.pop(str(file), None)
 
-    def _is_better(self, row: Row, before: Row | None, asked: Mapping[str, Any]) -> bool:
+    def _is_better(
+        self, found: Mapping[tuple[str, ...], Row], before: Mapping[tuple[str, ...], Row] | None
+    ) -> bool:
         """Say whether a claim tested here replaces a published one, which may alone be current."""
-        if before is None or not claims.is_tested(before):
+        if not before or not any(map(claims.is_tested, before.values())):
             return True
-        if not claims.is_tested(row):
+        if not any(map(claims.is_tested, found.values())):
             return False
-        return self._is_current_claim(row, asked) or not self._is_current_claim(before, asked)
-
-    def _is_current_claim(self, row: Row, asked: Mapping[str, Any]) -> bool:
-        return row["settings"] == claims.read_by(row, asked) and self._today.is_own(row["code"])
+        current = self._tested.is_current
+        return all(map(current, found.values())) or not all(map(current, before.values()))
 
     def _publish(self, experiment: str, table: Table) -> Published:
         folder = self._asked.study.experiments[experiment].published or self.study
@@ -298,7 +296,8 @@ def _published(path: Path, table: Table, sums: Sums) -> _Content:
             f"{path} or its manifest has an unresolved conflict of git, and both were left as they "
             f"are; take the other machine's side of both, then publish again: {restore}"
         )
-    rows = read_published(path, (*table.keys, *MADE_UNDER))
+    needed = (*table.keys, *MADE_UNDER, *((claims.ROLES,) if table.stage == "claims" else ()))
+    rows = read_published(path, needed)
     content = _Content({_key(row, table): row for row in rows})
     if rows and manifest.is_file():
         job = read_job(manifest)
@@ -319,6 +318,15 @@ def _in_conflict(path: Path) -> bool:
 
 def _key(row: Row, table: Table) -> tuple[str, ...]:
     return tuple(row[key] for key in table.keys)
+
+
+def _by_claim(
+    rows: Mapping[tuple[str, ...], Row],
+) -> dict[str, dict[tuple[str, ...], Row]]:
+    found: dict[str, dict[tuple[str, ...], Row]] = {}
+    for key, row in rows.items():
+        found.setdefault(row["claim"], {})[key] = row
+    return found
 
 
 def _columns(rows: Sequence[Row], table: Table, members: Mapping[str, Member]) -> list[str]:

@@ -16,6 +16,8 @@ from topograph.claims.statistics import Test, holm
 from topograph.topology.choices import AS_SAMPLED, in_slice
 
 ALPHA = 0.05
+# Published tables hold nine digits of a p: 3 x 2 / 120 must not exceed 0.05 by the tenth.
+ROUNDING = 1e-8
 Tables = Mapping[str, pd.DataFrame]
 
 
@@ -57,9 +59,9 @@ def verdict(claim: Claim, test: Test, p: float, p_smallest: float) -> str:
     """Return the verdict on a claim by its rule, for p that are both adjusted or both not."""
     if not test.n:
         return "not tested"
-    if math.isnan(test.value) or math.isnan(p) or p_smallest > ALPHA:
+    if math.isnan(test.value) or math.isnan(p) or _exceeds(p_smallest):
         return "inconclusive"
-    if p <= ALPHA and test.low > 0:
+    if not _exceeds(p) and test.low > 0:
         return "supported"
     return "not supported" if test.high < claim.relevant else "inconclusive"
 
@@ -160,22 +162,26 @@ def _tested(claim: Claim, tables: Tables) -> tuple[Test, str]:
     return test, "" if test.n else "no unit has all that the statistic needs"
 
 
+def _exceeds(p: float) -> bool:
+    return p > ALPHA * (1 + ROUNDING)
+
+
 def _limits(test: Test) -> str:
     """Say what even a perfect effect on a claim's units could not show."""
     if test.p_smallest == 1:
         return "what is compared is alike in all units"
-    if test.p_smallest > ALPHA:
+    if _exceeds(test.p_smallest):
         return f"{test.n} units cannot give a p below {test.p_smallest:.3g}"
     return ""
 
 
 def _out_of_reach(test: Test, least: float) -> str:
     """Say so where a perfect effect on a claim's units would not survive Holm's correction."""
-    if not least > ALPHA:
+    if not _exceeds(least):
         return ""
     return (
         f"even a perfect effect on {test.n} units would have Holm's p of {least:.3g} among the "
-        "claims tested here"
+        "claims tested with it"
     )
 
 

@@ -41,7 +41,8 @@ CLASSIFIERS: dict[str, Callable[[int], ClassifierMixin]] = {
     "MLP": lambda seed: MLPClassifier(max_iter=500, random_state=seed),
     "AdaBoost": lambda seed: AdaBoostClassifier(random_state=seed),
     "naive Bayes": lambda _: GaussianNB(),
-    "QDA": lambda _: QuadraticDiscriminantAnalysis(reg_param=0.1),
+    # Without shrinkage it needs more rows of a class than there are features.
+    "QDA": lambda _: QuadraticDiscriminantAnalysis(solver="eigen", shrinkage="auto"),
 }
 SCRAMBLED = "scrambled"
 
@@ -78,8 +79,9 @@ def classify(
     names the configuration of each: networks of one are never on both sides of a split. All sets
     are tested on the same folds, stratified by label, at most ``folds`` and no more than the
     smallest class has configurations; scaling and medians for what is not finite come from the
-    training side. Rows: features, classifier, repeat, network (0 to N - 1) and right, 0 or 1. The
-    set ``scrambled`` is the first one with its rows permuted anew in each repeat, the control.
+    training side; where a classifier cannot be fitted, it does not tell. Rows: features,
+    classifier, repeat, network (0 to N - 1) and right, 0 or 1. The set ``scrambled`` is the first
+    one with its rows permuted anew in each repeat, the control.
 
     Raises TopographError for rows that do not match, an unknown classifier, and a class that lies
     in one configuration alone.
@@ -124,9 +126,12 @@ def _right(
         with warnings.catch_warnings():
             # Untuned on purpose, on few rows: slow convergence and collinear features are expected.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", "Variables are collinear|The covariance matrix")
-            predicted = model.fit(rows[training], labels[training]).predict(rows[held_out])
-        right[held_out] = predicted == labels[held_out]
+            try:
+                fitted = model.fit(rows[training], labels[training])
+            except (ValueError, np.linalg.LinAlgError):
+                # Too few rows of a class for this classifier: it tells nothing.
+                continue
+            right[held_out] = fitted.predict(rows[held_out]) == labels[held_out]
     return right
 
 

@@ -40,8 +40,15 @@ def embed(distances: ArrayLike, method: str, *, seed: int = 0, **options: Any) -
         if name not in known:
             raise unknown_name(f"option of {method}", name, known)
     checked = checked_distances(distances)
+    most = min(len(checked) - 1, 3 if method == "tsne" else len(checked))
+    components = options.get("n_components", 2)
+    if not 1 <= components <= most:
+        raise TopographError(
+            f"n_components is {components} for {method} of {len(checked)} points; allowed: 1 to "
+            f"{most}; 2 gives a picture"
+        )
     if not checked.any():
-        return np.zeros((len(checked), options.get("n_components", 2)))
+        return np.zeros((len(checked), components))
     return chosen(checked, seed, **options)
 
 
@@ -69,7 +76,7 @@ def _pca(distances: FloatArray, _: int, *, n_components: int = 2) -> FloatArray:
 def _tsne(
     distances: FloatArray, seed: int, *, n_components: int = 2, perplexity: float = 30.0
 ) -> FloatArray:
-    _check_neighbours("perplexity", perplexity, len(distances))
+    _check_neighbours("perplexity", perplexity, len(distances), least=1)
     start = _pca(distances, seed, n_components=n_components)
     # The usual scale of a start, on which the early steps depend (Kobak and Linderman 2021).
     start *= 1e-4 / start[:, 0].std()
@@ -91,7 +98,7 @@ def _umap(
     neighbours: int = 15,
     min_dist: float = 0.1,
 ) -> FloatArray:
-    _check_neighbours("neighbours", neighbours, len(distances))
+    _check_neighbours("neighbours", neighbours, len(distances), least=2)
     start = _pca(distances, seed, n_components=n_components)
     method = UMAP(
         n_neighbors=neighbours,
@@ -108,11 +115,11 @@ def _umap(
         return np.asarray(method.fit_transform(distances), dtype=np.float64)
 
 
-def _check_neighbours(name: str, value: float, points: int) -> None:
-    if not 1 <= value < points:
+def _check_neighbours(name: str, value: float, points: int, *, least: int) -> None:
+    if not least <= value < points:
         raise TopographError(
-            f"{name} is {value} for {points} points; allowed: 1 to {points - 1}; lower it or add "
-            "points"
+            f"{name} is {value} for {points} points; allowed: {least} to {points - 1}; change it "
+            "or add points"
         )
 
 

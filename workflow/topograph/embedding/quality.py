@@ -53,7 +53,8 @@ def trajectory_preservation(
     ``coordinates`` is (N, c) with the points of each trajectory in the order of time;
     ``trajectories`` (N,) names the trajectory of each. A step joins two consecutive points, and is
     short where either is among the ``neighbours`` nearest of the other. NaN without steps.
-    Raises TopographError for coordinates that are not finite or not as many as the names.
+    Raises TopographError for coordinates that are not finite or not as many as the names, and
+    ``neighbours`` of half the points.
     """
     names = np.asarray(trajectories)
     drawn = squareform(pdist(_checked_coordinates(coordinates, len(names))))
@@ -67,7 +68,7 @@ def trajectory_preservation(
 
 
 def _ranks(distances: FloatArray) -> IntArray:
-    """Return the rank (N, N) of each point among the others of a row, 1 for the nearest, own 0."""
+    """Return the rank (N, N) of the others of a row, 1 for the nearest; its own is N."""
     apart = distances.copy()
     np.fill_diagonal(apart, -1.0)
     order = np.argsort(apart, axis=1, kind="stable")

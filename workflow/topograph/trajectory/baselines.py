@@ -14,7 +14,7 @@ from topograph.config.runs import Cell
 from topograph.families.training import family_of, trained_state
 from topograph.foundation.errors import TopographError
 from topograph.foundation.seeds import derive_seed
-from topograph.geometry.directions import random_directions
+from topograph.geometry.directions import Directions, random_directions
 from topograph.landscape.grid import axis
 from topograph.landscape.sampling import sample
 
@@ -38,8 +38,9 @@ def baselines(
     ``grid`` are the points of a 3-D grid along random filter-normalised directions, up to
     ``distance`` from the trained weights along each; ``rays`` lie on as many such directions as
     give 20 points each, evenly up to ``distance``. Returns ``loss`` and ``accuracy``
-    on the training examples, (kind, point), and how far each lies from the trained weights,
-    ``distance`` (kind, point), in units of the length of one direction. ``work`` keeps what is
+    on the training examples, (kind, point), without accuracy where targets are no classes, and how
+    far each point lies from the trained weights, ``distance`` (kind, point), in units of the length
+    of one direction. ``work`` keeps what is
     sampled. Raises TopographError for a family that is not supervised and ``points`` that make no
     grid and no rays.
     Source: grid and naive sampling of Horoi et al. 2022 (arXiv 2102.00485), Figure 2a-b; they state
@@ -55,13 +56,19 @@ def baselines(
         directions = random_directions(objective, alphas.shape[1], seed=drawn)
         file = work / f"{kind}.nc" if work else None
         sampled = sample(objective, directions, points=distance * alphas, path=file)
-        norm = float(directions.norms.mean())
-        length = np.linalg.norm(distance * alphas * directions.norms.numpy(), axis=1) / norm
-        kept = sampled[["loss", "accuracy"]].drop_vars(list(sampled.coords))
-        found.append(kept.assign(distance=("point", length)))
+        kept = sampled[[name for name in ("loss", "accuracy") if name in sampled]]
+        length = _lengths(distance * alphas, directions)
+        found.append(kept.drop_vars(list(sampled.coords)).assign(distance=("point", length)))
     return xr.concat(found, xr.Variable("kind", list(KINDS)), join="exact").assign_attrs(
         run=cell.run, seed=weights_seed
     )
+
+
+def _lengths(alphas: NDArray[np.float64], directions: Directions) -> NDArray[np.float64]:
+    """Return |sum_i alpha_i d_i| over the mean |d_i|; directions need not be orthogonal."""
+    scaled = alphas * directions.norms.numpy()
+    squared = np.einsum("pi,ij,pj->p", scaled, directions.cosines.numpy(), scaled)
+    return np.sqrt(squared) / float(directions.norms.mean())
 
 
 def grid(points: int) -> NDArray[np.float64]:

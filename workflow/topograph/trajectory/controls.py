@@ -19,12 +19,17 @@ def filtrations(losses: ArrayLike) -> dict[str, FloatArray]:
     """Return losses (N,) under monotone transforms, which pair the same points.
 
     ``log loss`` is base 10, NaN where a loss is not above 0; ``rank`` runs from 1 / N to 1, ties at
-    their mean. What remains of a difference between networks under them is no matter of scale.
+    their mean. A loss that is not finite is NaN in all. What remains of a difference between
+    networks under them is no matter of scale.
     """
-    given = np.asarray(losses, dtype=np.float64)
+    given = np.array(losses, dtype=np.float64)
+    finite = np.isfinite(given)
+    given[~finite] = np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithms = np.where(given > 0, np.log10(given), np.nan)
-    return {"loss": given, "log loss": logarithms, "rank": rankdata(given) / max(len(given), 1)}
+    ranks = np.full(len(given), np.nan)
+    ranks[finite] = rankdata(given[finite]) / max(np.count_nonzero(finite), 1)
+    return {"loss": given, "log loss": logarithms, "rank": ranks}
 
 
 def extended_totals(edges: ArrayLike, losses: ArrayLike) -> dict[str, float]:

@@ -131,7 +131,9 @@ def jump_and_retrain(
         for seed in track(seeds, f"jumps from {cell.run}", len(seeds))
     ]
     gram = gram_of([_file(folder, seed, step) for seed in seeds for step in steps])
-    return _dataset(gram, rays, seeds, steps, epochs).assign_attrs(run=cell.run)
+    return _dataset(gram, rays, seeds, steps, epochs).assign_attrs(
+        run=cell.run, batch_norm=batch_norm
+    )
 
 
 def _digest(state: Mapping[str, np.ndarray]) -> str:
@@ -244,7 +246,8 @@ def recalibrate(model: nn.Module, inputs: Tensor) -> None:
         # Without momentum the running statistics are the mean of all batches so far.
         norm.momentum = None
         norm.train()
-    for part in inputs.split(EVALUATION_BATCH):
+    # Batches of like size, for each counts the same.
+    for part in inputs.tensor_split(-(-len(inputs) // EVALUATION_BATCH)):
         model(part)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -264,7 +267,8 @@ def _dataset(
     own = np.stack([blocks[i, :, i, :] for i in range(shape[0] * shape[1])])
     returns = return_statistics(own)
     recorded = {name: np.stack([ray[name] for ray in rays]) for name in RECORDED}
-    lost = ~np.isfinite(recorded["train_loss"]).all(axis=-1)
+    losses = np.stack([recorded["train_loss"], recorded["test_loss"]])
+    lost = ~np.isfinite(losses).all(axis=(0, -1))
     return xr.Dataset(
         {
             "gram": (("point", "other"), gram),
