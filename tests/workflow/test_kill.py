@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.workflow, pytest.mark.apart]
+pytestmark = pytest.mark.workflow
 # What the command line of each kind of process holds.
 VICTIMS = {
     "snakemake": "bin/snakemake",

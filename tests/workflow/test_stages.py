@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-pytestmark = [pytest.mark.workflow, pytest.mark.apart]
+pytestmark = pytest.mark.workflow
 STUDY = "config/smoke.yaml"
 LIKE_THE_RULE = ("rule", "parameters", "code", "outputs", "inputs", "data", "command", "device")
 
