@@ -47,6 +47,7 @@ def test_sensitivity_lists_every_choice_of_the_tables_and_the_scaled_grid() -> N
     tables = grid_of(numbers, betas=BETAS[::3], seeds=(0, 1, 2), choices=choices)
     scaled = tables[GRID[1]][tables[GRID[1]]["choice"] == AS_SAMPLED]
     tables["pinn-grid-scaled.choices"] = scaled.assign(minima_resolved=1.0)
+    tables["pinn-grid-scaled.metrics"] = tables[GRID[0]]
     found = sensitivity(CLAIMS, {**tables, **four_of(6, 3.0, 1)}).set_index(["claim", "choice"])
     row = found.loc["simpler-minima-at-equal-beta"]
     assert row["verdict"].to_dict() == {
@@ -55,6 +56,10 @@ def test_sensitivity_lists_every_choice_of_the_tables_and_the_scaled_grid() -> N
         "half the range": "not supported",
         "curvature-scaled grid": "inconclusive",
     }
+    # Where another machine has the fixed grid, the scaled one is tested alone.
+    alone = {name: table for name, table in tables.items() if "scaled" in name}
+    (only,) = sensitivity(CLAIMS, alone).query("claim == 'simpler-minima-at-equal-beta'").index
+    assert sensitivity(CLAIMS, alone).loc[only, "choice"] == "curvature-scaled grid"
     # Four dimensions are compared with three of the same grid under the same choice.
     row = found.loc["more-points-in-four"]
     assert row["verdict"].to_dict() == {

@@ -132,22 +132,17 @@ class _Publisher:
         if job is None or not file.is_file():
             return
         then = self._unaltered(file, job)
-        before, found = (
-            _by_claim(content.rows),
-            _by_claim({_key(row, table): row for row in self._tested.rows(file, table, job)}),
-        )
-        better = [claim for claim in found if self._is_better(found[claim], before.get(claim))]
-        # All rows of a claim go together: choices that are gone must not outlive it.
-        kept = {claim: rows for claim, rows in before.items() if claim not in better}
-        content.rows = {
-            key: row
-            for claim, rows in {**kept, **{claim: found[claim] for claim in better}}.items()
-            for key, row in rows.items()
+        before = _by_test(content.rows)
+        found = _by_test({_key(row, table): row for row in self._tested.rows(file, table, job)})
+        better = {
+            test: rows for test, rows in found.items() if self._is_better(rows, before.get(test))
         }
-        left = found.keys() - set(better)
-        content.kept += sum(
-            claims.is_tested(row) for claim in left for row in found[claim].values()
-        )
+        kept = {test: rows for test, rows in before.items() if test not in better}
+        content.rows = {
+            key: row for rows in (*kept.values(), *better.values()) for key, row in rows.items()
+        }
+        left = [rows for test, rows in found.items() if test not in better]
+        content.kept += sum(claims.is_tested(row) for rows in left for row in rows.values())
         if better:
             content.here[str(file)] = then
         if not kept:
@@ -320,12 +315,17 @@ def _key(row: Row, table: Table) -> tuple[str, ...]:
     return tuple(row[key] for key in table.keys)
 
 
-def _by_claim(
+def _by_test(
     rows: Mapping[tuple[str, ...], Row],
-) -> dict[str, dict[tuple[str, ...], Row]]:
-    found: dict[str, dict[tuple[str, ...], Row]] = {}
+) -> dict[tuple[str, str], dict[tuple[str, ...], Row]]:
+    """Return the rows of a claim on the same roles together: they come and go as one.
+
+    Choices that are gone must not outlive a new test, nor those on roles that were not tested here
+    be lost to it.
+    """
+    found: dict[tuple[str, str], dict[tuple[str, ...], Row]] = {}
     for key, row in rows.items():
-        found.setdefault(row["claim"], {})[key] = row
+        found.setdefault((row["claim"], row[claims.ROLES]), {})[key] = row
     return found
 
 

@@ -36,8 +36,14 @@ BETWEEN_BOWL_AND_CONE = 1.5
 LOCATING = 2
 EARLY = 5
 SLOPE, FACTOR = 0.1, 0.05
-SCALED = {"curvature-scaled grid": {"pinn-grid.choices": "pinn-grid-scaled.choices"}}
-FIXED = {"grid of fixed extent": {"pinn-grid-scaled.choices": "pinn-grid.choices"}}
+# Both roles are of one experiment, so that its metrics stand beside either.
+TABLES = ("metrics", "choices")
+SCALED = {
+    "curvature-scaled grid": {f"pinn-grid.{name}": f"pinn-grid-scaled.{name}" for name in TABLES}
+}
+FIXED = {
+    "grid of fixed extent": {f"pinn-grid-scaled.{name}": f"pinn-grid.{name}" for name in TABLES}
+}
 
 
 def _slope(beta_from: float, beta_to: float, sign: float, tables: Tables, choice: str) -> Test:
