@@ -14,7 +14,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from topograph.config.load import read_yaml
+from topograph.config.yaml_file import read_yaml
 from topograph.foundation.errors import ConfigError, nearest
 
 LOCK = Path(".snakemake/topograph.lock")

@@ -97,8 +97,11 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A copy in which `make smoke` has run: once for all processes that share the folder SMOKE."""
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Where `make smoke` has run: once for all processes that share the folder SMOKE; to be copied.
+
+    In ``smoke`` a file may have been made again, and is then newer than what was made from it.
+    """
     made = Path(os.environ.get("SMOKE") or tmp_path_factory.mktemp("made"))
     with (made / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -108,6 +111,12 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
             done = first.make("smoke")
             assert done.returncode == 0, done.stdout[-6000:]
             first.path.rename(made / "topograph")
+    return Checkout(made / "topograph")
+
+
+@pytest.fixture(scope="session")
+def smoke(untouched: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The finished smoke study that the tests of a process share, and mend where they break it."""
     target = tmp_path_factory.mktemp("smoke") / "topograph"
-    shutil.copytree(made / "topograph", target, symlinks=True)
+    shutil.copytree(untouched.path, target, symlinks=True)
     return Checkout(target)

@@ -88,14 +88,15 @@ def run_to_the_end(checkout) -> None:
 
 
 @pytest.fixture
-def begun(smoke, tmp_path):
-    """A copy of the finished study in which only the digits, its longest part, are left."""
-    copy = smoke._replace(path=tmp_path / "begun")
-    shutil.copytree(smoke.path, copy.path, symlinks=True)
-    for run in ("brain-*", "convection-*"):
+def begun(untouched, tmp_path):
+    """A copy of the finished study without what was made of two of its networks."""
+    copy = untouched._replace(path=tmp_path / "begun")
+    shutil.copytree(untouched.path, copy.path, symlinks=True)
+    for runs in ("brain-*", "convection-*"):
+        run = min(copy.path.glob(f"results/smoke/train/{runs}")).name
         for folder in copy.path.glob(f"results/smoke/*/{run}"):
             shutil.rmtree(folder)
-        for page in copy.path.glob(f"reports/smoke/profiles/{run}"):
+        for page in copy.path.glob(f"reports/smoke/profiles/{run}*"):
             page.unlink()
     for figure in copy.path.glob("reports/smoke/figures/tlp-*"):
         figure.unlink()

@@ -18,13 +18,13 @@ for found in judged("config/smoke.yaml"):
 
 
 @pytest.fixture
-def done(smoke, tmp_path) -> object:
+def done(untouched, tmp_path) -> object:
     """A copy of the finished smoke study, without Snakemake's records, that a test may change."""
     copied = tmp_path / "topograph"
     ignored = shutil.ignore_patterns("crates", ".snakemake")
-    shutil.copytree(smoke.path, copied, symlinks=True, ignore=ignored)
+    shutil.copytree(untouched.path, copied, symlinks=True, ignore=ignored)
     shutil.rmtree(copied / "reports/published/smoke", ignore_errors=True)
-    return smoke._replace(path=copied)
+    return untouched._replace(path=copied)
 
 
 def lines(done, *command: str) -> list[str]:

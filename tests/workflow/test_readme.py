@@ -45,11 +45,11 @@ def test_the_main_readme_has_its_commands():
 
 
 @pytest.fixture(scope="module")
-def finished(smoke, tmp_path_factory):
+def finished(untouched, tmp_path_factory):
     """A copy of the finished smoke study that commands may change."""
     target = tmp_path_factory.mktemp("readme") / "topograph"
-    shutil.copytree(smoke.path, target, symlinks=True)
-    return smoke._replace(path=target)
+    shutil.copytree(untouched.path, target, symlinks=True)
+    return untouched._replace(path=target)
 
 
 @pytest.mark.workflow

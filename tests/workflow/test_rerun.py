@@ -14,12 +14,12 @@ CLAIMS_AND_PAGES = {"claims": 1, "paper_page": 3, "site": 1}
 
 
 @pytest.fixture
-def finished(smoke, tmp_path):
+def finished(untouched, tmp_path):
     """A copy of the finished smoke study, with Snakemake's records, that a test may change."""
     target = tmp_path / "finished"
-    shutil.copytree(smoke.path, target, symlinks=True)
+    shutil.copytree(untouched.path, target, symlinks=True)
     # The copy's own library is the one that counts.
-    return smoke._replace(path=target, variables={"PYTHONPATH": str(target / "workflow")})
+    return untouched._replace(path=target, variables={"PYTHONPATH": str(target / "workflow")})
 
 
 def due(finished, *variables: str) -> dict[str, int]:

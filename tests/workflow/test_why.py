@@ -160,11 +160,12 @@ def test_a_job_cut_short_is_not_called_asked_for(toy):
 
 
 @pytest.fixture
-def copied(smoke, tmp_path):
+def copied(untouched, tmp_path):
     """The finished smoke study as one gets it from elsewhere: without Snakemake's records."""
     target = tmp_path / "copied"
-    shutil.copytree(smoke.path, target, symlinks=True, ignore=shutil.ignore_patterns(".snakemake"))
-    return smoke._replace(path=target, variables={"PYTHONPATH": str(target / "workflow")})
+    ignored = shutil.ignore_patterns(".snakemake")
+    shutil.copytree(untouched.path, target, symlinks=True, ignore=ignored)
+    return untouched._replace(path=target, variables={"PYTHONPATH": str(target / "workflow")})
 
 
 def results(copied) -> dict[Path, bytes]:
