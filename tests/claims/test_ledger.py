@@ -11,7 +11,13 @@ import pytest
 from topograph.claims import statistics
 from topograph.claims.ledger import ALPHA, Claim, Tables, evaluate, sensitivity, verdict
 from topograph.claims.statistics import Test as Found
-from topograph.claims.tables import CLAIMS, evaluate_claims, read_tables, write_claims
+from topograph.claims.tables import (
+    CLAIMS,
+    code_of,
+    evaluate_claims,
+    read_tables,
+    write_claims,
+)
 from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_table, write_table
 from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS
@@ -190,6 +196,10 @@ def test_both_tables_of_a_study_are_written(finished: tuple[Path, dict]) -> None
     assert rows["verdict"].value_counts()["not tested"] == len(CLAIMS) - 7
     assert rows.loc["saddles-with-beta", ["verdict", "n"]].tolist() == ["supported", 6]
     assert rows.loc["trace-with-beta", "verdict"] == "not supported"
+    # What tests the claims of one paper is no part of another's.
+    codes = {claim.paper: code_of(claim) for claim in CLAIMS}
+    assert len(set(codes.values())) == len(codes)
+    assert dict(zip(rows["paper"], rows["code"], strict=True)) == codes
     # The same rows in the same order: the usual choice has the same numbers in both tables.
     usual = read_table(outputs["sensitivity"]).set_index("claim")
     for name in ("value", "low", "high", "p"):

@@ -10,15 +10,16 @@ import pandas as pd
 
 from topograph.archive.asked import Asked
 from topograph.archive.history import Job, Makers, Sums
-from topograph.archive.lineage import UNKNOWN, Today, origin, own_code, settings_key
+from topograph.archive.lineage import UNKNOWN, Today, origin, settings_key
 from topograph.archive.tables import Row, Table, as_text, read_rows
 from topograph.claims.ledger import ruled
 from topograph.claims.statistics import Test
-from topograph.claims.tables import CLAIMS
+from topograph.claims.tables import CLAIMS, code_of
 from topograph.config.runs import claims_roles, entries
 from topograph.topology.choices import AS_SAMPLED
 
 ROLES = "roles"
+CODE = "code"
 _PLACES = {claim.id: place for place, claim in enumerate(CLAIMS)}
 
 
@@ -28,11 +29,12 @@ class Tested:
     def __init__(self, asked: Asked, today: Today, makers: Makers, sums: Sums) -> None:
         self._asked, self._today, self._makers, self._sums = asked, today, makers, sums
         self._roles = claims_roles(asked.study, entries(asked.members))
+        self._codes = {claim.id: f"claims:{code_of(claim)}" for claim in CLAIMS}
 
     def rows(self, file: Path, table: Table, job: Job) -> list[Row]:
         """Return the rows that a job left, each with what it was made under.
 
-        ``code`` is that of the claims and of the jobs behind the tables that a row was tested on,
+        ``code`` is that of the claim and of the jobs behind the tables that a row was tested on,
         ``unknown`` where one was made anew since or is not what the study asks for today;
         ``settings`` is a digest of the runs, seeds and analyses that play its roles.
         """
@@ -40,10 +42,10 @@ class Tested:
         codes = {role: self._code(role, source, job) for role, source in then.items()}
         commit = str(job.content.get("commit", UNKNOWN))
         found = []
-        for row in read_rows(file, (*table.keys, ROLES)):
+        for row in read_rows(file, (*table.keys, ROLES, CODE)):
             read = [codes[role] for role in row[ROLES].split() if role in codes]
-            parts = " ".join([own_code(job), *read]).split(" ")
-            under = {"settings": self._settings(row, then), "code": " ".join(dict.fromkeys(parts))}
+            parts = " ".join([f"claims:{row[CODE]}", *read]).split(" ")
+            under = {"settings": self._settings(row, then), CODE: " ".join(dict.fromkeys(parts))}
             found.append({**row, **under, "commit": commit})
         return found
 
@@ -52,7 +54,9 @@ class Tested:
         names = [role for role in row[ROLES].split() if role in self._roles]
         runs = {entry["run"] for role in names for entry in self._roles[role]["runs"]}
         same = row["settings"] == self._settings(row, self._roles)
-        return same and self._today.has_code(row["code"], runs)
+        own, *behind = row[CODE].split(" ")
+        tested = own == self._codes.get(row["claim"])
+        return same and tested and self._today.has_code(behind, runs)
 
     def _settings(self, row: Row, roles: Mapping[str, Any]) -> str:
         """Return a digest of a row's roles, with the analyses as the study has them today."""

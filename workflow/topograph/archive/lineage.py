@@ -84,11 +84,11 @@ class Today:
         modules = tuple(cell.modules)
         return same and all(self._is_todays(part, modules) for part in code.split(" "))
 
-    def has_code(self, code: str, runs: Iterable[str]) -> bool:
+    def has_code(self, parts: Iterable[str], runs: Iterable[str]) -> bool:
         """Say whether every ``rule:digest`` is of today's code with the modules of some run."""
         cells = [self._asked.cells[run] for run in runs if run in self._asked.cells]
         modules = {(), *(tuple(cell.modules) for cell in cells)}
-        return all(any(self._is_todays(part, m) for m in modules) for part in code.split(" "))
+        return all(any(self._is_todays(part, m) for m in modules) for part in parts)
 
     def _is_todays(self, part: str, modules: tuple[str, ...]) -> bool:
         rule, _, then = part.partition(":")
@@ -103,11 +103,6 @@ class Today:
             except (ModuleNotFoundError, FileNotFoundError):
                 self._digests[code] = "none today"
         return self._digests[code]
-
-
-def own_code(job: Job) -> str:
-    """Return ``rule:digest`` of a job, without those before it."""
-    return f"{job.rule}:{job.code[0]}" if job.code else UNKNOWN
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:

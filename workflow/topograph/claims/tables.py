@@ -10,12 +10,15 @@ import pandas as pd
 
 from topograph.claims.cells import BETA, RATE, SKIP
 from topograph.claims.companion import COMPANION
-from topograph.claims.ledger import Tables, evaluate, sensitivity
+from topograph.claims.ledger import Claim, Tables, evaluate, sensitivity
 from topograph.claims.profiles import PROFILES
 from topograph.foundation.errors import TopographError
+from topograph.foundation.provenance import code_digest
 from topograph.foundation.storage import read_table, write_table
 
 CLAIMS = (*PROFILES, *COMPANION)
+# Where the claims of each paper stand with their tests.
+MODULES = {"profiles": "topograph.claims.profiles", "companion": "topograph.claims.companion"}
 # The columns that a table must have beside run and seed, by its name.
 COLUMNS = {
     **dict.fromkeys(("pinn-grid.choices", "pinn-grid-scaled.choices"), (BETA, RATE)),
@@ -51,18 +54,29 @@ def evaluate_claims(tables: Tables) -> pd.DataFrame:
     return evaluate(CLAIMS, ordered)
 
 
+def code_of(claim: Claim) -> str:
+    """Return the digest of the code that tests a claim, in which other papers' have no part."""
+    return code_digest(MODULES[claim.paper])
+
+
 def write_claims(
     results: str | Path, roles: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, str | Path]
 ) -> None:
     """Write the tables ``claims`` and ``sensitivity`` of a study, each to its path.
 
     ``results`` is the study's folder; ``roles`` maps a role to the ``table`` of a ``stage`` that it
-    reads, the name of the ``analysis`` and the ``runs`` (run, parameters) of its experiment.
+    reads, the name of the ``analysis`` and the ``runs`` (run, parameters) of its experiment. Rows
+    say by which ``code`` their claim was tested.
     """
     tables = read_tables(Path(results), roles)
     command = f"make {outputs['claims']}"
-    write_table(outputs["claims"], evaluate_claims(tables).assign(command=command))
-    write_table(outputs["sensitivity"], sensitivity(CLAIMS, tables))
+    codes = {claim.id: code_of(claim) for claim in CLAIMS}
+    found = {
+        "claims": evaluate_claims(tables).assign(command=command),
+        "sensitivity": sensitivity(CLAIMS, tables),
+    }
+    for name, rows in found.items():
+        write_table(outputs[name], rows.assign(code=rows["claim"].map(codes)))
 
 
 def read_tables(results: Path, roles: Mapping[str, Mapping[str, Any]]) -> Tables:
