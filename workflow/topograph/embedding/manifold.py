@@ -54,7 +54,7 @@ def embed(distances: ArrayLike, method: str, *, seed: int = 0, **options: Any) -
 
 def _phate(
     distances: FloatArray,
-    seed: int,
+    _: int,
     *,
     n_components: int = 2,
     knn: int = 5,
@@ -63,7 +63,7 @@ def _phate(
     mds_distance: Literal["euclidean", "cosine"] = "euclidean",
 ) -> FloatArray:
     options: dict[str, Any] = {"knn": knn, "decay": decay, "t": t, "mds_distance": mds_distance}
-    return phate(distances, n_components=n_components, seed=seed, **options).coordinates
+    return phate(distances, n_components=n_components, **options).coordinates
 
 
 def _pca(distances: FloatArray, _: int, *, n_components: int = 2) -> FloatArray:

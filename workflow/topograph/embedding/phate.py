@@ -6,35 +6,39 @@ from numbers import Integral
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import procrustes
-from scipy.spatial.distance import pdist, squareform
-from sklearn.manifold import smacof
+from numpy.typing import ArrayLike
 
+from topograph.embedding.diffusion import (
+    adaptive_kernel,
+    component_count,
+    diffusion_potential,
+    knee,
+    von_neumann_entropy,
+)
 from topograph.embedding.distances import FloatArray, checked_distances
+from topograph.embedding.scaling import metric_scaling
 from topograph.foundation.errors import TopographError, unknown_name
-from topograph.geometry.gram import centred, cosine_distances, with_fixed_signs
+from topograph.geometry.gram import cosine_distances
+from topograph.geometry.gram import distances as distances_of
 
-KERNEL_THRESHOLD = 1e-4
-LONGEST_DIFFUSION = 100
-POTENTIAL_FLOOR = 1e-7
 # -ln(1e-7) = 16.118 is the potential of a point that diffusion does not reach.
 SATURATED_POTENTIAL = 16.1
-# Potentials are at most 16: below this, dissimilarities are rounding error, not a shape to draw.
-RESOLVED_DISSIMILARITY = 1e-12
+# Of the squared norms: below it a squared distance by inner products has lost too many digits.
+NEAR = 1e-6
 
 
 class Phate(NamedTuple):
     """A PHATE map: coordinates (N, c), potential (N, N), and what to print beside the picture.
 
-    ``t`` is the diffusion time, ``components`` counts the connected components of the kernel
-    graph, ``saturation`` is the share of potential entries that diffusion does not reach.
+    ``t`` is the diffusion time, ``entropy`` (100,) the curve whose knee it is, empty where t was
+    given; ``components`` counts the connected components of the kernel graph, ``saturation`` is
+    the share of potential entries that diffusion does not reach.
     """
 
     coordinates: FloatArray
     potential: FloatArray
     t: int
+    entropy: FloatArray
     components: int
     saturation: float
 
@@ -47,14 +51,12 @@ def phate(
     decay: float = 40,
     t: int | Literal["auto"] = "auto",
     mds_distance: Literal["euclidean", "cosine"] = "euclidean",
-    seed: int = 0,
 ) -> Phate:
     """Return the PHATE map of points known by their distances.
 
     ``distances`` is (N, N), symmetric, of any unit; coordinates are (N, n_components), centred,
-    of norm at most 1 and without a scale of their own. The scaling starts from the classic
-    configuration, so ``seed``, handed to its solver, moves nothing. Where all potentials agree,
-    all points lie at the origin.
+    of norm at most 1 and without a scale of their own. Nothing is random. Where all potentials
+    agree, all points lie at the origin.
     Raises TopographError for distances that are not square, symmetric, finite or are negative,
     and for options outside their range.
     Source: Moon et al. 2019 (doi 10.1038/s41587-019-0336-3); cosine ``mds_distance``: Horoi et
@@ -62,16 +64,17 @@ def phate(
     """
     distances = checked_distances(distances)
     _check_options(len(distances), n_components, knn=knn, decay=decay, t=t)
-    kernel = _kernel(distances, knn, decay=decay)
-    diffusion = kernel / kernel.sum(axis=1, keepdims=True)
-    time = _diffusion_time(diffusion) if t == "auto" else int(t)
-    potential = -np.log(np.linalg.matrix_power(diffusion, time) + POTENTIAL_FLOOR)
+    kernel = adaptive_kernel(distances, knn, decay=decay)
+    entropy = von_neumann_entropy(kernel) if t == "auto" else np.empty(0)
+    time = knee(entropy) if t == "auto" else int(t)
+    potential = diffusion_potential(kernel, time)
     dissimilarity = _dissimilarity(potential, mds_distance)
     return Phate(
-        coordinates=_scale(dissimilarity, n_components, seed=seed),
+        coordinates=metric_scaling(dissimilarity, n_components),
         potential=potential,
         t=time,
-        components=_components(kernel),
+        entropy=entropy,
+        components=component_count(kernel),
         saturation=float(np.mean(potential > SATURATED_POTENTIAL)),
     )
 
@@ -83,11 +86,7 @@ def kernel_components(distances: ArrayLike, *, knn: int = 5, decay: float = 40) 
     """
     distances = checked_distances(distances)
     _check_options(len(distances), 1, knn=knn, decay=decay, t="auto")
-    return _components(_kernel(distances, knn, decay=decay))
-
-
-def _components(kernel: FloatArray) -> int:
-    return int(connected_components(kernel > 0, directed=False)[0])
+    return component_count(adaptive_kernel(distances, knn, decay=decay))
 
 
 def _check_options(points: int, n_components: int, *, knn: int, decay: float, t: object) -> None:
@@ -116,82 +115,23 @@ def _is_count(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
-def _kernel(distances: FloatArray, knn: int, *, decay: float) -> FloatArray:
-    # The zero on the diagonal sorts first, so position knn is the knn-th neighbour other than self.
-    bandwidth = np.partition(distances, knn, axis=1)[:, knn, None]
-    # A point with knn duplicates has bandwidth 0; the limit connects it to its duplicates alone.
-    bandwidth = np.maximum(bandwidth, np.finfo(np.float64).eps)
-    # Far points overflow to infinity, which the exponential takes to 0 as it should.
-    with np.errstate(over="ignore"):
-        kernel = np.exp(-((distances / bandwidth) ** decay))
-    kernel[kernel < KERNEL_THRESHOLD] = 0.0
-    return (kernel + kernel.T) / 2
-
-
-def _diffusion_time(diffusion: FloatArray) -> int:
-    """Return the knee of the von Neumann entropy of the diffusion operator's powers."""
-    values = np.linalg.svd(diffusion, compute_uv=False)
-    entropy = np.empty(LONGEST_DIFFUSION)
-    weights = np.ones_like(values)
-    for power in range(LONGEST_DIFFUSION):
-        # Singular values may exceed 1: normalising at each power keeps the product finite.
-        weights = weights * values
-        weights /= weights.sum()
-        shares = weights + np.finfo(np.float64).eps
-        entropy[power] = -np.sum(shares * np.log(shares))
-    return _knee(entropy)
-
-
-def _knee(entropy: FloatArray) -> int:
-    """Return the time at which two straight lines leave the least summed |residual|."""
-    times = np.arange(len(entropy))
-    errors = []
-    for knee in times[1:-1]:
-        before = _residuals(times[: knee + 1], entropy[: knee + 1])
-        # The reference implementation fits this line one point early and scores it without that
-        # point; least squares from the knee itself would move t by one on some data.
-        after = _residuals(times[knee - 1 :], entropy[knee - 1 :])[1:]
-        errors.append(np.abs(before).sum() + np.abs(after).sum())
-    return 1 + int(np.argmin(errors))
-
-
-def _residuals(x: NDArray[np.int64], y: FloatArray) -> FloatArray:
-    x = x - x.mean()
-    y = y - y.mean()
-    return y - x * (x @ y) / (x @ x)
-
-
 def _dissimilarity(potential: FloatArray, mds_distance: str) -> FloatArray:
     if mds_distance == "euclidean":
-        return squareform(pdist(potential))
+        return _euclidean(potential)
     if mds_distance == "cosine":
         return cosine_distances(potential)
     raise unknown_name("mds_distance", mds_distance, ("euclidean", "cosine"))
 
 
-def _scale(dissimilarity: FloatArray, n_components: int, *, seed: int) -> FloatArray:
-    if dissimilarity.max() <= RESOLVED_DISSIMILARITY:
-        return np.zeros((len(dissimilarity), n_components))
-    start = _classic_start(dissimilarity, n_components)
-    moved, _ = smacof(
-        dissimilarity,
-        metric=True,
-        n_components=n_components,
-        init=start,
-        n_init=1,
-        max_iter=3000,
-        eps=1e-6,
-        random_state=seed,
-        normalized_stress=False,
-    )
-    return procrustes(start, moved)[1]
-
-
-def _classic_start(dissimilarity: FloatArray, n_components: int) -> FloatArray:
-    """Return principal component scores of the doubly centred squared dissimilarities.
-
-    Coordinates grow with the eigenvalue, not its root, as in published PHATE maps.
-    """
-    values, vectors = np.linalg.eigh(centred(dissimilarity**2))
-    leading = np.argsort(-np.abs(values), kind="stable")[:n_components]
-    return with_fixed_signs(vectors[:, leading] * np.abs(values[leading]))
+def _euclidean(rows: FloatArray) -> FloatArray:
+    """Return the distances (N, N) between rows by one matrix product, near pairs by differences."""
+    # Rows of saturated potentials are long and alike: what they share is taken off first.
+    moved = rows - rows.mean(axis=0)
+    gram = moved @ moved.T
+    found = distances_of(gram)
+    norms = np.diagonal(gram)
+    near = np.triu(found**2 < NEAR * (norms[:, None] + norms), 1)
+    for i in np.flatnonzero(near.any(axis=1)):
+        others = np.flatnonzero(near[i])
+        found[i, others] = found[others, i] = np.linalg.norm(rows[others] - rows[i], axis=1)
+    return found
