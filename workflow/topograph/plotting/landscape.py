@@ -29,7 +29,7 @@ from topograph.plotting.style import (
 )
 
 LEVELS = 16
-TICKS = 5
+TICKS = 3
 # Facets along an axis of a surface; a finer grid would be drawn to less than a dot of print.
 FACETS = 200
 # On a map nothing but the mark tells the kinds apart, so their shapes differ as well.
