@@ -97,7 +97,7 @@ def _guttman(places: FloatArray, wanted: FloatArray, moved: FloatArray) -> tuple
             stress += miss * miss
             size += squares[j]
             # Points that coincide do not push each other: they have no direction to go.
-            ratios[j] = wanted[i, j] / max(length, 1e-300)
+            ratios[j] = wanted[i, j] / length if length > 0 else 0.0
         for k in range(dimensions):
             here, push = places[k, i], 0.0
             for j in range(i):
