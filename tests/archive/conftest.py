@@ -37,9 +37,10 @@ experiments:
     model: {target: wide-resnet, kwargs: {depth: 10, width: 1, in_channels: 1, classes: 10}}
     optimiser: {name: sgd, learning_rate: 0.1}
     schedule: {epochs: 2, batch: 128}
-    seeds: [0]
+    seeds: [0, 1]
     analyses:
-      jump-retrain: {kind: jump-retrain, seeds: [0, 1], steps: [0.5, 1.0], epochs: 2}
+      jump-retrain:
+        {kind: jump-retrain, weights_seeds: [0], seeds: [0, 1], steps: [0.5, 1.0], epochs: 2}
 figures:
   tlp-fig3: {title: Profiles, experiment: convection, analysis: hessian-3d}
 """
@@ -177,10 +178,12 @@ def _landscape(made: Finished, run: int) -> None:
 def _jumps(made: Finished) -> None:
     weights = _train(made, 2, data={"digits": "d161" * 16})
     trajectory = made.file("trajectory", "jump-retrain.nc", 2)
-    axes = {"seed": [0, 1], "step": [0.5, 1.0], "epoch": [0, 1, 2]}
-    cosine = tuple(axes), np.arange(12.0).reshape(2, 2, 3) / 7
-    gram = ("point", "other"), np.eye(12)
-    write_dataset(trajectory, xr.Dataset({"cosine": cosine, "gram": gram}, coords=axes))
+    axes = {"seed": [0], "ray": [0, 1], "step": [0.5, 1.0], "epoch": [0, 1, 2]}
+    values = np.arange(12.0).reshape(1, 2, 2, 3) / 7
+    found = {name: (tuple(axes), values) for name in ("cosine", "test_loss")}
+    found |= {"gram": (("seed", "point", "other"), np.eye(12)[None])}
+    found |= {"diverged": (("seed", "ray", "step"), np.zeros((1, 2, 2)))}
+    write_dataset(trajectory, xr.Dataset(found, coords=axes))
     asked = _asked(made, trajectory)
     made.finish("jump_retrain", [trajectory], [weights], **asked)
     analysis = {"analysis": asked["analysis"]}
@@ -188,14 +191,16 @@ def _jumps(made: Finished) -> None:
         made.file("embedding", f"jump-retrain.{name}.parquet", 2) for name in ("points", "quality")
     )
     key = {"run": made.runs[2]}
-    write_table(quality, pd.DataFrame([{**key, "trustworthiness": 0.9}]))
+    phate = {"seed": 0, "method": "phate", "trustworthiness": 0.9}
+    write_table(quality, pd.DataFrame([{**key, **phate}]))
     made.finish("embed", [points, quality], [trajectory], **analysis)
     diagram, statistics = (
         made.file("homology", f"jump-retrain.{name}.parquet", 2)
         for name in ("diagram", "statistics")
     )
-    write_table(statistics, pd.DataFrame([{**key, "neighbours": 20, "cycles": 3}]))
-    made.finish("homology", [diagram, statistics], [points], **analysis)
+    mode = {"seed": 0, "mode": "paper-text", "filtration": "test loss"}
+    write_table(statistics, pd.DataFrame([{**key, **mode, "cycles": 3}]))
+    made.finish("homology", [diagram, statistics], [trajectory], **analysis)
 
 
 def _reports(made: Finished) -> None:

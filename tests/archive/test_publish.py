@@ -46,7 +46,7 @@ def test_each_experiment_has_its_tables_and_each_table_its_manifest(finished):
         "convection/metrics.csv": 4,
         "convection/hessian-3d.quantities.csv": 8,
         "convection/hessian-3d.variability.csv": 2,
-        "digits/metrics.csv": 1,
+        "digits/metrics.csv": 2,
         "digits/jump-retrain.quality.csv": 1,
         "digits/jump-retrain.statistics.csv": 1,
         "digits/jump-retrain.returns.csv": 4,
@@ -88,11 +88,11 @@ def test_a_row_says_which_cell_it_is_of_and_what_it_was_made_under(finished):
 def test_trajectories_give_a_row_for_each_ray_at_the_last_epoch(finished):
     publish(finished.study)
     found = rows(TABLES / "digits/jump-retrain.returns.csv")
-    assert [(row["seed"], row["step"], row["epoch"]) for row in found] == [
-        ("0", "0.5", "2"),
-        ("0", "1", "2"),
-        ("1", "0.5", "2"),
-        ("1", "1", "2"),
+    assert [(row["seed"], row["ray"], row["step"]) for row in found] == [
+        ("0", "0", "0.5"),
+        ("0", "0", "1"),
+        ("0", "1", "0.5"),
+        ("0", "1", "1"),
     ]
     assert [row["cosine"] for row in found] == [f"{n / 7:.9g}" for n in (2, 5, 8, 11)]
 

@@ -38,7 +38,7 @@ experiments:
       good: {optimiser.weight_decay: 0.001, data.kwargs.augment: true}
     analyses:
       random-2d: {kind: landscape, directions: random, dimensions: 2, points: 5, distance: 1.0, epochs: [0, last]}
-      jump-retrain: {kind: jump-retrain, weights_seed: 3, seeds: [0], steps: [0.5], epochs: 15}
+      jump-retrain: {kind: jump-retrain, weights_seeds: [3], seeds: [0], steps: [0.5], epochs: 15}
 figures:
   tlp-fig3: {title: A title, experiment: waves, analysis: hessian-3d}
 """  # noqa: E501

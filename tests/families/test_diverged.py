@@ -17,8 +17,10 @@ from topograph.families.training import FILES, train
 from topograph.foundation.storage import read_dataset, read_table, read_weights, write_weights
 from topograph.landscape.analysis import landscapes
 from topograph.topology.analysis import landscape_topology
-from topograph.trajectory.analysis import trajectory_homology, trajectory_map
+from topograph.trajectory.analysis import trajectory_homology
 from topograph.trajectory.jump_retrain import jump_and_retrain
+from topograph.trajectory.maps import trajectory_maps
+from topograph.trajectory.points import points_of
 
 MakeCell = Callable[..., Cell]
 JUMPS = JumpRetrain(kind="jump-retrain", seeds=[0, 1], steps=[0.5, 1.0], epochs=1)
@@ -118,18 +120,14 @@ def jumps(cell: Cell, weights: Path) -> xr.Dataset:
     return jump_and_retrain(cell, weights, path, seeds=seeds, steps=steps, epochs=1)
 
 
-def test_jumps_from_it_keep_losses_that_are_not_finite_and_their_map_drops_them(
+def test_jumps_from_it_keep_losses_that_are_not_finite_and_their_trajectories_are_left_out(
     diverged: tuple[Cell, Path],
 ) -> None:
     dataset = jumps(*diverged)
     assert dataset["test_loss"].shape == (2, 2, 2)
     assert dataset["test_loss"].sel(epoch=0).isnull().all()
-    lost = int(dataset["test_loss"].isnull().sum())
-    coordinates, potential, quality = trajectory_map(dataset, JUMPS)
-    assert quality[["points", "dropped"]].to_numpy().tolist() == [[8 - lost, lost]]
-    assert len(coordinates) == 8 - lost
-    diagram, statistics = trajectory_homology(potential, "digits-run", neighbours=3)
-    assert len(diagram) == len(statistics) == 0
+    kept = points_of(dataset.rename(seed="ray"))
+    assert kept.excluded == 4 and len(kept.table) == 0
 
 
 def test_jumps_from_weights_that_are_nan_have_an_empty_map_and_homology(
@@ -145,12 +143,12 @@ def test_jumps_from_weights_that_are_nan_have_an_empty_map_and_homology(
     dataset = jumps(cell, weights)
     for name in ("test_loss", "gram", "relative_distance"):
         assert dataset[name].isnull().all()
-    coordinates, potential, quality = trajectory_map(dataset, JUMPS)
-    assert len(coordinates) == 0
-    assert {"run", "seed", "step", "epoch", "x", "y"} <= set(coordinates)
-    assert quality[["points", "dropped"]].to_numpy().tolist() == [[0, 8]]
-    diagram, statistics = trajectory_homology(potential, "digits-run", neighbours=3)
-    assert len(diagram) == len(statistics) == 0
+    kept = points_of(dataset.rename(seed="ray"))
+    points, quality, _ = trajectory_maps(kept, JUMPS)
+    assert points[["x", "y"]].isna().all(axis=None)
+    assert quality["excluded"].unique().tolist() == [4]
+    diagram, statistics = trajectory_homology(kept, JUMPS, float("nan"))
+    assert len(diagram) == 0 and "components" not in statistics
 
 
 @pytest.mark.parametrize(

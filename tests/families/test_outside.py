@@ -16,8 +16,9 @@ from topograph.families.training import FILES, family_of, train
 from topograph.foundation.storage import read_dataset, read_table
 from topograph.landscape.analysis import landscapes
 from topograph.topology.analysis import landscape_topology
-from topograph.trajectory.analysis import trajectory_map
 from topograph.trajectory.jump_retrain import jump_and_retrain
+from topograph.trajectory.maps import trajectory_maps
+from topograph.trajectory.points import points_of
 
 CODE = """
 import numpy as np, torch, deepxde
@@ -99,15 +100,17 @@ def test_a_regression_has_losses_and_outputs_but_no_accuracy(code: str, tmp_path
 def test_jumps_of_a_regression_return_and_are_embedded(code: str, tmp_path: Path) -> None:
     cell = regression(code)
     train(cell, tmp_path)
-    jumps = JumpRetrain(kind="jump-retrain", seeds=[0, 1], steps=[0.5, 1.0], epochs=8)
+    jumps = JumpRetrain(
+        kind="jump-retrain", seeds=[0, 1], steps=[0.5, 1.0], epochs=8, maps=["phate"]
+    )
     found = jump_and_retrain(
         cell, tmp_path / FILES[0], tmp_path, seeds=[0, 1], steps=[0.5, 1.0], epochs=8
     )
     assert found["test_accuracy"].isnull().all()
     assert (found["train_loss"].isel(epoch=8) < found["train_loss"].isel(epoch=0)).all()
-    points, _, quality = trajectory_map(found, jumps)
+    points, quality, _ = trajectory_maps(points_of(found.rename(seed="ray")), jumps)
     assert np.isfinite(points[["x", "y"]]).all(axis=None)
-    assert quality["dropped"].tolist() == [0]
+    assert quality["excluded"].tolist() == [0]
 
 
 def test_a_negative_loss_with_outputs_of_another_shape_is_trained_and_analysed(

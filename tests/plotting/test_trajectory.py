@@ -20,16 +20,16 @@ def axes():
 
 @pytest.fixture
 def frame():
-    seed, step, epoch = np.indices((3, 2, 5)).reshape(3, -1)
+    ray, step, epoch = np.indices((3, 2, 5)).reshape(3, -1)
     step = 0.5 * (step + 1)
     radius = step * (1 - epoch / 8)
     table = {
-        "x": radius * np.cos(seed),
-        "y": radius * np.sin(seed),
-        "seed": seed,
+        "x": radius * np.cos(ray),
+        "y": radius * np.sin(ray),
+        "ray": ray,
         "step": step,
         "epoch": epoch,
-        "relative_distance": 1 - epoch / 8 + 0.1 * seed * epoch,
+        "relative_distance": 1 - epoch / 8 + 0.1 * ray * epoch,
     }
     # The order of rows must not matter.
     return pd.DataFrame(table).sample(frac=1, random_state=0)
@@ -39,13 +39,13 @@ def test_embedding_draws_a_line_per_trajectory_in_order_of_epochs(axes, frame):
     artists = draw_embedding(axes, frame)
     lines = [artist for artist in artists if isinstance(artist, LineCollection)]
     assert len(lines) == 6
-    first = frame.query("seed == 0 and step == 0.5").sort_values("epoch")
+    first = frame.query("ray == 0 and step == 0.5").sort_values("epoch")
     segments = np.array(lines[0].get_segments())
     assert np.allclose(segments[:, 0], first[["x", "y"]][:-1])
     assert np.allclose(segments[:, 1], first[["x", "y"]][1:])
 
 
-def test_embedding_fades_a_hue_per_seed(axes, frame):
+def test_embedding_fades_a_hue_per_ray(axes, frame):
     artists = draw_embedding(axes, frame)
     colours = [artist.get_colors()[:, :3] for artist in artists[:6]]
     for colour in colours:
@@ -57,8 +57,8 @@ def test_embedding_fades_a_hue_per_seed(axes, frame):
 
 def test_embedding_marks_starts_by_diamonds_sized_by_step(axes, frame):
     diamonds = [a for a in draw_embedding(axes, frame) if isinstance(a, PathCollection)]
-    assert [a.get_label() for a in diamonds] == ["seed 0", "seed 1", "seed 2"]
-    largest_first = frame.query("seed == 1 and epoch == 0").sort_values("step", ascending=False)
+    assert [a.get_label() for a in diamonds] == ["ray 0", "ray 1", "ray 2"]
+    largest_first = frame.query("ray == 1 and epoch == 0").sort_values("step", ascending=False)
     assert np.allclose(diamonds[1].get_offsets(), largest_first[["x", "y"]])
     assert (np.diff(diamonds[1].get_sizes()) < 0).all()
 
@@ -90,7 +90,7 @@ def test_returns_draw_mean_and_range_per_step(axes, frame):
 
 def test_returns_count_what_is_not_finite_and_skip_the_control(axes, frame):
     control = frame.query("step == 0.5").assign(step=0.0, relative_distance=np.nan)
-    frame.loc[frame.query("step == 1 and seed == 2 and epoch > 2").index, "relative_distance"] = (
+    frame.loc[frame.query("step == 1 and ray == 2 and epoch > 2").index, "relative_distance"] = (
         np.inf
     )
     artists = draw_returns(axes, pd.concat([control, frame]))

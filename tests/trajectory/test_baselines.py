@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from topograph.config.models import Around
+from topograph.config.models import Around, Baselines
 from topograph.config.runs import TRAINING, Cell
 from topograph.data.dataset import Dataset
 from topograph.families.build import build_model
@@ -18,8 +18,9 @@ from topograph.families.result import load_state
 from topograph.families.training import family_of, train, trained_state
 from topograph.foundation.errors import TopographError
 from topograph.foundation.seeds import derive_seed
+from topograph.foundation.storage import read_dataset
 from topograph.geometry.directions import random_directions
-from topograph.trajectory.baselines import baselines, grid, rays
+from topograph.trajectory.baselines import baselines, grid, rays, write_baselines
 
 
 def test_640_points_are_a_grid_of_8_by_8_by_10_or_32_rays_of_20() -> None:
@@ -58,7 +59,8 @@ def test_losses_are_those_of_the_moved_weights(
     monkeypatch.setattr("topograph.data.digits.digits", few_digits)
     train(cell, tmp_path)
     weights = tmp_path / "weights.safetensors"
-    found = baselines(cell, weights, Around(), points=8, work=tmp_path)
+    asked = Baselines(kind="baselines", points=8)
+    found = baselines(cell, weights, asked, work=tmp_path)
     assert found["loss"].shape == (2, 8) and found["kind"].values.tolist() == ["grid", "rays"]
     # The corners of a cube whose edges are not quite at right angles.
     state = trained_state(weights, 0, "last")[1]
@@ -69,11 +71,14 @@ def test_losses_are_those_of_the_moved_weights(
     lengths = (moved.norm(dim=1) / drawn.norms.mean()).numpy()
     np.testing.assert_allclose(found["distance"].sel(kind="grid"), lengths, rtol=1e-5)
     assert found["distance"].sel(kind="rays").values == pytest.approx(np.arange(1, 9) / 8)
-    again = baselines(cell, weights, Around(), points=8)
+    again = baselines(cell, weights, asked)
+    file = tmp_path / "baselines.nc"
+    write_baselines(cell, asked, weights, file, scratch=tmp_path / "scratch")
+    assert read_dataset(file).sel(seed=0, drop=True).equals(found)
     assert found.identical(again)
-    other = baselines(cell, weights, Around(), points=8, seed=1)
+    other = baselines(cell, weights, asked.model_copy(update={"seed": 1}))
     assert not np.array_equal(found["loss"], other["loss"])
-    near = baselines(cell, weights, Around(), points=8, distance=1e-6)
+    near = baselines(cell, weights, asked.model_copy(update={"distance": 1e-6}))
     model = load_state(build_model(cell.training.model, 0), trained_state(weights, 0, "last")[1])
     data = few_digits()
     with torch.no_grad():

@@ -12,19 +12,21 @@ import torch
 import xarray as xr
 from torch.nn import functional as F
 
+from topograph.config.models import JumpRetrain
 from topograph.config.runs import TRAINING, Cell
 from topograph.data.dataset import Dataset
+from topograph.data.digits import digits
 from topograph.families.build import build_model
 from topograph.families.result import load_state
 from topograph.families.training import train, trained_state
 from topograph.foundation.errors import TopographError
-from topograph.foundation.storage import read_table, read_weights
+from topograph.foundation.storage import read_dataset, read_table, read_weights
 from topograph.geometry.directions import random_directions
 from topograph.objective.objective import Objective
-from topograph.trajectory import jump_retrain as module
-from topograph.trajectory import offsets
-from topograph.trajectory.jump_retrain import jump_and_retrain, recalibrate, without
+from topograph.trajectory import offsets, retraining
+from topograph.trajectory.jump_retrain import jump_and_retrain, write_trajectories
 from topograph.trajectory.offsets import gram_of, write_trajectory
+from topograph.trajectory.retraining import RECORDED, Retrainer, recalibrate, without
 
 SEEDS, STEPS, EPOCHS = [5, 2], [1.0, 0.25, 0.5], 2
 
@@ -128,7 +130,7 @@ def test_the_ray_is_a_filter_normalised_random_direction(
     objective = Objective.from_model(
         model.eval(), F.cross_entropy, (data.train_inputs[:1], data.train_targets[:1])
     )
-    drawn = random_directions(objective, 1, seed=module.derive_seed(SEEDS[0], "jump"))
+    drawn = random_directions(objective, 1, seed=retraining.derive_seed(SEEDS[0], "jump"))
     moved = parts(jumped[1][0, 0, 0], objective.center)
     for name, vector in drawn.vectors.items():
         origin = objective.center[name]
@@ -139,13 +141,13 @@ def test_the_steps_of_a_seed_share_the_order_of_the_data(
     trained: tuple[Cell, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders: list[tuple[int, int]] = []
-    original = module.train_epoch
+    original = retraining.train_epoch
 
     def recorded(*arguments: object, batch: int, seed: int) -> None:
         orders.append((batch, seed))
         original(*arguments, batch=batch, seed=seed)
 
-    monkeypatch.setattr(module, "train_epoch", recorded)
+    monkeypatch.setattr(retraining, "train_epoch", recorded)
     jump(trained, tmp_path)
     by_seed = np.array(orders)[:, 1].reshape(2, 3, EPOCHS)
     assert (by_seed == by_seed[:, :1]).all()
@@ -160,7 +162,7 @@ def test_every_step_retrains_with_a_new_optimiser_and_the_decay_of_the_training(
     trained: tuple[Cell, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups: list[dict[str, Any]] = []
-    original = module.train_epoch
+    original = retraining.train_epoch
 
     def recorded(
         model: object, optimiser: torch.optim.Optimizer, *rest: Any, **options: Any
@@ -168,7 +170,7 @@ def test_every_step_retrains_with_a_new_optimiser_and_the_decay_of_the_training(
         groups.append({**optimiser.param_groups[0], "state": len(optimiser.state)})
         original(model, optimiser, *rest, **options)
 
-    monkeypatch.setattr(module, "train_epoch", recorded)
+    monkeypatch.setattr(retraining, "train_epoch", recorded)
     jump(trained, tmp_path, seeds=[5], learning_rate=0.003)
     assert [bool(group["state"]) for group in groups] == [False, True] * 3
     for group in groups:
@@ -230,7 +232,7 @@ def test_coordinates_keep_the_order_of_seeds_and_steps(
     assert dataset["epoch"].values.tolist() == [0, 1, 2]
     assert dataset["gram"].shape == (18, 18)
     assert dataset.attrs["run"] == "digits-run"
-    for name in module.RECORDED:
+    for name in RECORDED:
         assert dataset[name].dims == ("seed", "step", "epoch")
 
 
@@ -252,7 +254,8 @@ def test_a_jump_of_no_length_stays_at_the_minimum(
     assert dataset["relative_distance"].isnull().all()
     history = read_table(trained[1].parent / "history.parquet")
     minimum = history[(history["seed"] == 0) & (history["epoch"] == 2)]["test_loss"].item()
-    assert dataset["test_loss"].sel(epoch=0).item() == minimum
+    assert dataset["test_loss"].sel(epoch=0).item() == dataset["minimum_test_loss"].item()
+    assert dataset["minimum_test_loss"].item() == pytest.approx(minimum, rel=1e-5)
 
 
 def test_a_restart_repeats_no_finished_trajectory_and_changes_no_bit(
@@ -264,13 +267,13 @@ def test_a_restart_repeats_no_finished_trajectory_and_changes_no_bit(
     jump(trained, tmp_path, seeds=[SEEDS[0]])
     jump(trained, tmp_path, seeds=[SEEDS[1]], steps=[STEPS[2]])
     retrained: list[int] = []
-    original = module._retrain
+    original = Retrainer.retrain
 
-    def recorded(*arguments: Any) -> Any:
-        retrained.append(arguments[5])
-        return original(*arguments)
+    def recorded(self: Retrainer, seed: int, step: float) -> Any:
+        retrained.append(seed)
+        return original(self, seed, step)
 
-    monkeypatch.setattr(module, "_retrain", recorded)
+    monkeypatch.setattr(Retrainer, "retrain", recorded)
     xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
     assert retrained == [SEEDS[1]] * 2
     xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
@@ -362,3 +365,54 @@ def test_a_family_without_epochs_is_refused(trained: tuple[Cell, Path], tmp_path
     cell = Cell("pinn-run", (0,), TRAINING.validate_python(content))
     with pytest.raises(TopographError, match="pinn-run is of family pinn; allowed: supervised"):
         jump((cell, trained[1]), tmp_path)
+
+
+def test_several_processes_change_no_bit(
+    trained: tuple[Cell, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Processes of their own read all digits: what this one puts in their place is not there.
+    monkeypatch.setattr("topograph.data.digits.digits", digits)
+    options = {"seeds": [5, 2], "steps": [1.0], "epochs": 1}
+    alone = jump(trained, tmp_path / "alone", **options)
+    together = jump(trained, tmp_path / "together", **options, workers=2)
+    xr.testing.assert_identical(alone, together)
+
+
+def test_retraining_is_that_of_the_plain_network_to_rounding(
+    trained: tuple[Cell, Path],
+    jumped: tuple[xr.Dataset, np.ndarray],
+    few_digits: Callable[..., Dataset],
+) -> None:
+    cell, weights = trained
+    state, data = trained_state(weights, 0, "last")[1], few_digits(augment=True)
+    model = load_state(build_model(cell.training.model, 0), state)
+    for parameter, moved in zip(
+        model.parameters(), parts(jumped[1][0, 1, 0], center(trained)).values(), strict=True
+    ):
+        parameter.data += moved
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-3)
+    for epoch in range(1, EPOCHS + 1):
+        order = retraining.derive_seed(SEEDS[0], "retrain", epoch)
+        retraining.train_epoch(model, optimiser, data, F.cross_entropy, batch=20, seed=order)
+        with torch.no_grad():
+            loss = F.cross_entropy(model.eval()(data.train_inputs), data.train_targets).item()
+        found = jumped[0]["train_loss"].sel(seed=SEEDS[0], step=STEPS[1], epoch=epoch).item()
+        assert found == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_file_holds_the_trajectories_from_every_training_seed(
+    trained: tuple[Cell, Path], tmp_path: Path
+) -> None:
+    asked = {"seeds": [5], "steps": [1.0], "epochs": 1}
+    path = tmp_path / "jump-retrain.nc"
+    analysis = JumpRetrain(kind="jump-retrain", **asked)
+    write_trajectories(*trained[:1], analysis, trained[1], path, scratch=tmp_path / "scratch")
+    found = read_dataset(path)
+    assert found["train_loss"].dims == ("seed", "ray", "step", "epoch")
+    assert found["gram"].dims == ("seed", "point", "other")
+    assert found["seed"].values.tolist() == [0, 1] and found["ray"].values.tolist() == [5]
+    for seed in (0, 1):
+        alone = jump(trained, tmp_path / "alone", **asked, weights_seed=seed)
+        np.testing.assert_array_equal(found["gram"].sel(seed=seed), alone["gram"])
+        assert found["minimum_test_loss"].sel(seed=seed) == alone["minimum_test_loss"]
+    assert not (tmp_path / "scratch").exists()

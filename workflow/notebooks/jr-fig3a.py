@@ -75,27 +75,36 @@ returns = pd.concat([frame.assign(run=data.labels[run]) for run, frame in frames
 last = returns[returns["epoch"] == returns["epoch"].max()]
 captioned(
     last.groupby(["run", "step"], sort=False)[names].agg(spread),
-    f"Return statistics after {last['epoch'].max()} epochs, mean and range over random rays: "
+    f"Return statistics after {last['epoch'].max()} epochs, mean and range over random rays and "
+    "training seeds: "
     "distance from the trained weights relative to the jump; cosine of the offset to the jump; "
     "cosine of the way travelled to the way back.",
 )
 
 # %%
 captioned(
-    quality.set_index("run").rename(index=data.labels).T,
-    "Quality of the maps: power t, share of saturated potentials, trustworthiness against the "
-    "distances embedded, connected components of the kernel graph at several knn.",
+    quality.set_index(["run", "seed", "method"]).rename(index=data.labels).T,
+    "Quality of the maps: points, how many trajectories diverged and were left out, measures "
+    "against the distances embedded, spread over seeds of the method; for PHATE the power t, share "
+    "of saturated potentials and components of the kernel graph at several knn.",
 )
 
 # %%
 captioned(
-    homology.set_index("run").rename(index=data.labels).T,
-    "The graphs behind the diagrams. The published total kills essential classes at the largest "
-    "loss, so it is about the number of components times the squared range of the losses.",
+    homology.set_index(["run", "seed", "mode", "filtration"]).rename(index=data.labels).T,
+    "The graphs behind the diagrams, as the paper's text has them under several filtrations, and "
+    "as its released code does. The published total kills essential classes at the largest loss, "
+    "so it is about the number of components times the squared range of the losses. Below: "
+    "extended persistence, and what permuted losses give, in equal steps and epochs and freely.",
 )
 
 # %%
 log = len(diagrams) > 0 and diagrams["birth"].min() > 0
+
+
+def of_seed(table, run, seed):
+    return table[(table["run"] == run) & (table["seed"] == seed)]
+
 
 with figure_style():
     size = (2.6 * len(data.runs), 7.8)
@@ -105,10 +114,11 @@ with figure_style():
         draw_returns(top, frames[run])
         top.set_title(label)
         top.set_ylabel("distance / jump" if column == 0 else "")
-        shown = points[points["run"] == run].dropna(subset=["x"])
+        seed = frames[run]["seed"].iloc[0]
+        shown = of_seed(points[points["method"] == "phate"], run, seed).dropna(subset=["x"])
         if len(shown):
             draw_embedding(middle, shown)
-            for pairs in draw_diagram(bottom, diagrams[diagrams["run"] == run], log=log):
+            for pairs in draw_diagram(bottom, of_seed(diagrams, run, seed), log=log):
                 pairs.set_rasterized(True)
     panels[0, 0].legend(fontsize=7)
     rays = panels[1, 0].get_legend_handles_labels()
@@ -116,7 +126,7 @@ with figure_style():
 
 # %%
 first = trajectories[next(iter(data.labels))]
-size = {name: first.sizes[name] for name in ("seed", "step", "epoch")}
+size = dict(first.sizes)
 measure = "train_accuracy" if "train_accuracy" in scores else "train_loss"
 reached = ", ".join(
     f"{label} {sum(values) / len(values):.3g}"
@@ -126,7 +136,8 @@ kept = data.any_dataset("trajectory").attrs.get("batch_norm", "stale") == "stale
 stale = ", which at the jump still uses the trained network's batch-norm statistics" if kept else ""
 graphs = ""
 if "components" in homology:
-    pieces, saturation = homology["components"], quality["saturation"]
+    text = homology[(homology["mode"] == "paper-text") & (homology["filtration"] == "test loss")]
+    pieces, saturation = text["components"], text["saturation"]
     graphs = (
         f"These graphs ({homology['neighbours'].iloc[0]} nearest neighbours by potential) fall "
         f"into {pieces.min()} to {pieces.max()} pieces and {saturation.min():.0%} to "
@@ -143,14 +154,15 @@ if len(differences):
 else:
     verdict = ""
 caption = (
-    f"Jumps from {len(data.runs)} trained networks (one training seed each; "
-    f"{measure.replace('_', ' ')}, mean over seeds: {reached}): {size['seed']} random rays x "
+    f"Jumps from {len(data.runs)} trained networks, {size['seed']} training seeds each "
+    f"({measure.replace('_', ' ')}, mean over seeds: {reached}): {size['ray']} random rays x "
     f"{size['step']} steps, each retrained for {size['epoch'] - 1} epochs. Top: distance from the "
-    "trained weights relative to "
-    "the jump, in parameter space (line: mean, band: range over rays; 1 is neither return nor "
-    "escape). Middle: PHATE map of all points by cosine distances; hue is the ray, fading with the "
-    "epoch, diamonds are the jumps. Bottom: persistence diagram of the neighbour graph filtered by "
-    f"test loss{stale}. "
+    "trained weights relative to the jump, in parameter space (line: mean, band: range over rays "
+    "and seeds; 1 is neither return nor escape). Middle: PHATE map of all points "
+    "from the first seed by cosine distances; hue is the "
+    "ray, fading with the epoch, diamonds are the jumps, the star the trained weights. Bottom: "
+    "persistence diagram of the neighbour graph, without the trained weights, filtered by test "
+    f"loss{stale}. "
     f"{graphs}{verdict}"
 )
 values = {

@@ -139,6 +139,7 @@ def analysis_files(run, name):
     stages = {
         "landscape": [rules.sample_landscape, rules.topology, rules.profile_page],
         "spectrum": [rules.spectrum],
+        "baselines": [rules.baselines],
         "jump-retrain": [rules.jump_retrain, rules.embed, rules.homology],
     }
     kind = analysis_asked(run, name).kind

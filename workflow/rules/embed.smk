@@ -2,12 +2,12 @@
 
 
 rule embed:
-    """Embed all points of a run's trajectories with PHATE."""
+    """Map all points of a run's trajectories by each method asked for."""
     input:
         trajectory=rules.jump_retrain.output.trajectory,
     output:
         points=f"{RESULTS}/embedding/{{run}}/{{analysis}}.points.parquet",
-        potential=f"{RESULTS}/embedding/{{run}}/{{analysis}}.potential.nc",
+        entropy=f"{RESULTS}/embedding/{{run}}/{{analysis}}.entropy.parquet",
         quality=f"{RESULTS}/embedding/{{run}}/{{analysis}}.quality.parquet",
     log:
         f"{RESULTS}/logs/embedding/{{run}}/{{analysis}}.log",
@@ -24,7 +24,7 @@ rule embed:
 rule homology:
     """Compute the persistent homology of the graph of a run's trajectories."""
     input:
-        potential=rules.embed.output.potential,
+        trajectory=rules.jump_retrain.output.trajectory,
     output:
         diagram=f"{RESULTS}/homology/{{run}}/{{analysis}}.diagram.parquet",
         statistics=f"{RESULTS}/homology/{{run}}/{{analysis}}.statistics.parquet",

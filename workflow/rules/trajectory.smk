@@ -1,4 +1,4 @@
-"""Jump and retrain.  IN: trained weights  OUT: results/<study>/trajectory/<run>/<analysis>.nc"""
+"""Trajectories and baselines.  IN: weights  OUT: results/<study>/trajectory|baselines/<run>/*.nc"""
 
 
 rule jump_retrain:
@@ -23,3 +23,26 @@ rule jump_retrain:
         code=code_of_run("jump_retrain.py"),
     script:
         "../scripts/jump_retrain.py"
+
+
+rule baselines:
+    """Sample a grid and rays around the trained weights, without retraining."""
+    input:
+        data_of,
+        weights=rules.train.output.weights,
+    output:
+        baselines=f"{RESULTS}/baselines/{{run}}/{{analysis}}.nc",
+    log:
+        f"{RESULTS}/logs/baselines/{{run}}/{{analysis}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/baselines/{{run}}/{{analysis}}.tsv"
+    resources:
+        mem_mb=3000,
+        runtime="4h",
+    params:
+        cell=cell_of,
+        analysis=first_settings_of,
+        scratch=scratch_of_analysis,
+        code=code_of_run("baselines.py"),
+    script:
+        "../scripts/baselines.py"

@@ -186,8 +186,8 @@ class _Publisher:
         if "seed" not in table.keys:
             return []
         analysis = self._asked.analyses.get((member.cell.run, table.analysis))
-        chosen = analysis.seeds if isinstance(analysis, JumpRetrain) else member.cell.seeds
-        return [str(seed) for seed in chosen]
+        chosen = isinstance(analysis, JumpRetrain) and analysis.weights_seeds
+        return [str(seed) for seed in chosen or member.cell.seeds]
 
     def _missing(
         self, rows: Sequence[Row], table: Table, members: Mapping[str, Member]

@@ -20,6 +20,7 @@ import numpy as np
 from topograph.config.models import (
     Analysis,
     Around,
+    Baselines,
     Landscape,
     PinnTraining,
     Spectrum,
@@ -75,7 +76,7 @@ def estimate(
     """
     limit_threads(1)
     stopwatch, missing = _Stopwatch(), dict[str, list[str]]()
-    seconds = dict.fromkeys(("train", "landscape", "spectrum", "jump-retrain"), 0.0)
+    seconds = dict.fromkeys(("train", "landscape", "spectrum", "jump-retrain", "baselines"), 0.0)
     for run, cell in track(cells.items(), "timing cells", len(cells)):
         absent = _absent(cell)
         if absent:
@@ -129,9 +130,13 @@ class _Stopwatch:
         if isinstance(analysis, Spectrum):
             spectra = len(cell.seeds) * len(analysis.epochs)
             return spectra * SPECTRUM_PRODUCTS * self._product(cell.training, analysis)
-        epoch, test = self._epoch(cell.training, analysis.batch or cell.training.schedule.batch)
+        batch = getattr(analysis, "batch", None) or cell.training.schedule.batch
+        epoch, test = self._epoch(cell.training, batch)
+        if isinstance(analysis, Baselines):
+            return len(cell.seeds) * 2 * analysis.points * test
         retraining = analysis.epochs * (epoch + test) + test
-        return len(analysis.seeds) * len(analysis.steps) * retraining
+        seeds = analysis.weights_seeds or cell.seeds
+        return len(seeds) * len(analysis.seeds) * len(analysis.steps) * retraining
 
     def _epoch(self, training: SupervisedTraining, batch: int) -> tuple[float, float]:
         """Return the seconds of an epoch's steps and of its evaluation on all the data."""

@@ -16,7 +16,7 @@ from topograph.foundation.storage import require
 from topograph.foundation.threads import limit_threads
 
 # The stages whose files a figure may show, beside the training.
-SHOWN = ("landscape", "topology", "spectrum", "trajectory", "embedding", "homology")
+SHOWN = ("landscape", "topology", "spectrum", "trajectory", "embedding", "homology", "baselines")
 
 
 class Selection:

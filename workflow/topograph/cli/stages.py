@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from topograph.cli.selection import Selection, recorded
-from topograph.config.models import JumpRetrain, Landscape, Spectrum, first_settings
+from topograph.config.models import Baselines, JumpRetrain, Landscape, Spectrum, first_settings
 from topograph.config.runs import Cell, claims_roles, entries, labels_of, sources_shown
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError
@@ -20,7 +20,8 @@ STAGES = {
     "spectrum": "compute eigenvalues, traces and spectral densities of trained cells",
     "topology": "compute trees, diagrams and quantities of landscapes, and their pages",
     "jump": "jump from trained weights and retrain",
-    "embed": "embed trajectories with PHATE and compute their homology",
+    "baselines": "sample grids and rays around trained weights, without retraining",
+    "embed": "map the points of trajectories and compute their homology",
     "claims": "test every published claim on the tables of finished results",
     "figure": "run the notebooks of figures on finished results",
 }
@@ -219,25 +220,35 @@ def _jump(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> Non
         )
 
 
+def _baselines(study: Selection, cell: Cell, name: str, analysis: Baselines) -> None:
+    from topograph.trajectory.baselines import write_baselines
+
+    outputs = {"baselines": study.file("baselines", cell, f"{name}.nc")}
+    inputs = _weights(study, cell)
+    parameters = _first_parameters(study, cell, name, analysis)
+    with recorded(study, "baselines", outputs, inputs, parameters, modules=cell.modules):
+        write_baselines(
+            cell,
+            analysis,
+            inputs["weights"],
+            outputs["baselines"],
+            scratch=parameters["scratch"],
+        )
+
+
 def _embed(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> None:
-    from topograph.trajectory.analysis import write_homology, write_map
+    from topograph.trajectory.analysis import write_homology
+    from topograph.trajectory.maps import write_maps
 
     inputs = {"trajectory": study.file("trajectory", cell, f"{name}.nc")}
-    maps = {
-        "points": study.file("embedding", cell, f"{name}.points.parquet"),
-        "potential": study.file("embedding", cell, f"{name}.potential.nc"),
-        "quality": study.file("embedding", cell, f"{name}.quality.parquet"),
-    }
     parameters: dict[str, Any] = {"analysis": analysis.model_dump()}
-    with recorded(study, "embed", maps, inputs, parameters.copy()):
-        write_map(inputs["trajectory"], analysis, maps)
-    tables = {
-        table: study.file("homology", cell, f"{name}.{table}.parquet")
-        for table in ("diagram", "statistics")
-    }
-    inputs = {"potential": maps["potential"]}
-    with recorded(study, "homology", tables, inputs, parameters.copy()):
-        write_homology(inputs["potential"], cell.run, analysis.neighbours, tables)
+    for rule, stage, write, tables in (
+        ("embed", "embedding", write_maps, ("points", "entropy", "quality")),
+        ("homology", "homology", write_homology, ("diagram", "statistics")),
+    ):
+        files = {table: study.file(stage, cell, f"{name}.{table}.parquet") for table in tables}
+        with recorded(study, rule, files, inputs, parameters.copy()):
+            write(inputs["trajectory"], analysis, files)
 
 
 def _claims(study: Selection) -> None:
@@ -312,5 +323,6 @@ ANALYSES: dict[str, tuple[type, Callable[[Selection, Cell, str, Any], None]]] = 
     "spectrum": (Spectrum, _spectrum),
     "topology": (Landscape, _topology),
     "jump": (JumpRetrain, _jump),
+    "baselines": (Baselines, _baselines),
     "embed": (JumpRetrain, _embed),
 }

@@ -50,7 +50,7 @@ def jobs(asked: Asked) -> dict[str, int]:
     return {
         "train": len(asked.cells),
         **dict.fromkeys(("landscape", "topology", "profile page"), landscapes),
-        "spectrum": kinds["spectrum"],
+        **{kind: kinds[kind] for kind in ("spectrum", "baselines")},
         **dict.fromkeys(("jump-retrain", "embedding", "homology"), jumps),
         "figure": len(asked.study.figures),
         "claims": int(bool(asked.study.claims)),

@@ -22,6 +22,7 @@ from topograph.foundation.provenance import canonical_json
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
+Map = Literal["phate", "pca", "tsne", "umap"]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # YAML 1.1 takes an exponent for a number only after a point and with a sign: 1.0e-3, 1.0e+5.
@@ -236,12 +237,15 @@ class Spectrum(Around):
 class JumpRetrain(Strict):
     """Jumps from trained weights along random rays, each retrained (Horoi et al. 2022).
 
-    ``batch`` is that of the training unless given; a step of 0 is a control without a jump;
-    ``held_out`` is the share of the training examples that retraining does not see.
+    ``seeds`` are those of the rays; ``weights_seeds`` the training seeds to jump from, all unless
+    given; ``batch`` is that of the training unless given; a step of 0 is a control without a jump;
+    ``held_out`` is the share of the training examples that retraining does not see. The rest is for
+    what is made of the points: ``maps`` by ``distance``; PHATE with ``knn``, ``t``,
+    ``mds_distance``, by our code or the phate package (``engine``); the graph of ``neighbours``.
     """
 
     kind: Literal["jump-retrain"]
-    weights_seed: Annotated[int, Field(ge=0)] = 0
+    weights_seeds: Seeds | None = None
     seeds: Seeds
     steps: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
     epochs: Count
@@ -250,18 +254,34 @@ class JumpRetrain(Strict):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     batch_norm: Literal["stale", "recalibrated"] = "stale"
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    maps: Annotated[list[Map], Field(min_length=1)] = ["phate", "pca", "tsne", "umap"]
+    distance: Literal["cosine", "euclidean"] = "cosine"
     knn: Count = 5
-    neighbours: Count = 20
+    t: Count | Literal["auto"] = "auto"
     mds_distance: Literal["euclidean", "cosine"] = "cosine"
+    engine: Literal["own", "package"] = "own"
+    neighbours: Count = 20
 
 
-Analysis = Annotated[Landscape | Spectrum | JumpRetrain, Field(discriminator="kind")]
+class Baselines(Around):
+    """Points around trained weights, none retrained: a 3-D grid, and rays of every length.
+
+    ``points`` are those of each, ``distance`` the largest |alpha| in units of the direction.
+    """
+
+    kind: Literal["baselines"]
+    points: Annotated[int, Field(ge=8)] = 640
+    distance: Positive = 1.0
+
+
+Analysis = Annotated[Landscape | Spectrum | JumpRetrain | Baselines, Field(discriminator="kind")]
 
 # Keys that the job which begins an analysis does not read: another value samples nothing anew.
 READ_LATER = {
     "landscape": {"connectivity"},
     "spectrum": set(),
-    "jump-retrain": {"knn", "neighbours", "mds_distance"},
+    "baselines": set(),
+    "jump-retrain": {"maps", "distance", "knn", "t", "mds_distance", "engine", "neighbours"},
 }
 
 

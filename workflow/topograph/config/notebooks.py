@@ -19,7 +19,7 @@ NOTEBOOKS = PACKAGE_ROOT / "notebooks"
 FENCE = "# ---"
 
 
-Kind = Literal["landscape", "spectrum", "jump-retrain"]
+Kind = Literal["landscape", "spectrum", "jump-retrain", "baselines"]
 
 
 class Drawable(Strict):

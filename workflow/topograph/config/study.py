@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from topograph.config.models import (
     Analysis,
+    Baselines,
     JumpRetrain,
     Name,
     PinnTraining,
@@ -155,8 +156,8 @@ def analysis_problem(
 
 
 def _pinn_problem(analysis: Analysis) -> str | None:
-    if isinstance(analysis, JumpRetrain):
-        return "jump-retrain needs a supervised family, which can be retrained by epochs"
+    if isinstance(analysis, JumpRetrain | Baselines):
+        return f"{analysis.kind} needs a supervised family, which can be retrained by epochs"
     if analysis.epochs != ["last"] or analysis.examples is not None:
         return "a pinn is trained in one step on fixed points: leave out epochs and examples"
     if analysis.objective != "data" or analysis.batch_norm != "centre":
@@ -168,9 +169,10 @@ def _supervised_problem(
     training: SupervisedTraining, seeds: list[int], analysis: Analysis
 ) -> str | None:
     if isinstance(analysis, JumpRetrain):
-        if analysis.weights_seed not in seeds:
-            return f"weights_seed {analysis.weights_seed} is not among seeds {seeds}"
-        return None
+        strange = sorted({*(analysis.weights_seeds or [])} - {*seeds})
+        return f"weights_seeds {strange} are not among seeds {seeds}" if strange else None
+    if isinstance(analysis, Baselines) and analysis.epochs != ["last"]:
+        return "baselines lie around the weights that training ends with: leave out epochs"
     schedule = training.schedule
     late = [e for e in analysis.epochs if isinstance(e, int) and e > schedule.epochs]
     if late:

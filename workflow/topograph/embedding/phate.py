@@ -27,13 +27,23 @@ SATURATED_POTENTIAL = 16.1
 NEAR = 1e-6
 
 
-class Phate(NamedTuple):
-    """A PHATE map: coordinates (N, c), potential (N, N), and what to print beside the picture.
+class Diffusion(NamedTuple):
+    """The potential (N, N) of diffusion on the kernel graph, and what to print beside it.
 
-    ``t`` is the diffusion time, ``entropy`` (100,) the curve whose knee it is, empty where t was
-    given; ``components`` counts the connected components of the kernel graph, ``saturation`` is
-    the share of potential entries that diffusion does not reach.
+    ``t`` is the diffusion time, ``entropy`` (100,) the curve whose knee it is unless it was given;
+    ``components`` counts the connected components of the kernel graph, ``saturation`` is the share
+    of potential entries that diffusion does not reach.
     """
+
+    potential: FloatArray
+    t: int
+    entropy: FloatArray
+    components: int
+    saturation: float
+
+
+class Phate(NamedTuple):
+    """A PHATE map: coordinates (N, c), and the fields of its `Diffusion`."""
 
     coordinates: FloatArray
     potential: FloatArray
@@ -62,21 +72,27 @@ def phate(
     Source: Moon et al. 2019 (doi 10.1038/s41587-019-0336-3); cosine ``mds_distance``: Horoi et
     al. 2022 (arXiv 2102.00485).
     """
+    found = diffuse(distances, knn=knn, decay=decay, t=t)
+    _check_components(len(found.potential), n_components)
+    dissimilarity = _dissimilarity(found.potential, mds_distance)
+    return Phate(metric_scaling(dissimilarity, n_components), *found)
+
+
+def diffuse(
+    distances: ArrayLike, *, knn: int = 5, decay: float = 40, t: int | Literal["auto"] = "auto"
+) -> Diffusion:
+    """Return the potential of ``phate`` and what belongs to it, without a map.
+
+    Raises TopographError as ``phate`` does.
+    """
     distances = checked_distances(distances)
-    _check_options(len(distances), n_components, knn=knn, decay=decay, t=t)
+    _check_options(len(distances), knn=knn, decay=decay, t=t)
     kernel = adaptive_kernel(distances, knn, decay=decay)
-    entropy = von_neumann_entropy(kernel) if t == "auto" else np.empty(0)
+    entropy = von_neumann_entropy(kernel)
     time = knee(entropy) if t == "auto" else int(t)
     potential = diffusion_potential(kernel, time)
-    dissimilarity = _dissimilarity(potential, mds_distance)
-    return Phate(
-        coordinates=metric_scaling(dissimilarity, n_components),
-        potential=potential,
-        t=time,
-        entropy=entropy,
-        components=component_count(kernel),
-        saturation=float(np.mean(potential > SATURATED_POTENTIAL)),
-    )
+    saturation = float(np.mean(potential > SATURATED_POTENTIAL))
+    return Diffusion(potential, time, entropy, component_count(kernel), saturation)
 
 
 def kernel_components(distances: ArrayLike, *, knn: int = 5, decay: float = 40) -> int:
@@ -85,20 +101,23 @@ def kernel_components(distances: ArrayLike, *, knn: int = 5, decay: float = 40) 
     Raises TopographError as ``phate`` does.
     """
     distances = checked_distances(distances)
-    _check_options(len(distances), 1, knn=knn, decay=decay, t="auto")
+    _check_options(len(distances), knn=knn, decay=decay, t="auto")
     return component_count(adaptive_kernel(distances, knn, decay=decay))
 
 
-def _check_options(points: int, n_components: int, *, knn: int, decay: float, t: object) -> None:
-    if not _is_count(knn) or knn >= points:
-        raise TopographError(
-            f"knn is {knn!r} for {points} points; allowed: whole numbers from 1 to "
-            f"{points - 1}; lower knn or add points"
-        )
+def _check_components(points: int, n_components: int) -> None:
     if not _is_count(n_components) or n_components >= points:
         raise TopographError(
             f"n_components is {n_components!r} for {points} points; allowed: whole numbers from "
             f"1 to {points - 1}; 2 gives a picture"
+        )
+
+
+def _check_options(points: int, *, knn: int, decay: float, t: object) -> None:
+    if not _is_count(knn) or knn >= points:
+        raise TopographError(
+            f"knn is {knn!r} for {points} points; allowed: whole numbers from 1 to "
+            f"{points - 1}; lower knn or add points"
         )
     if not decay > 0 or not np.isfinite(decay):
         raise TopographError(

@@ -24,24 +24,28 @@ DIAMOND_AREAS = (15.0, 70.0)
 
 
 def draw_embedding(axes: Axes, frame: pd.DataFrame) -> list[Artist]:
-    """Draw one line per trajectory, its hue by seed and fading towards white with the epoch.
+    """Draw one line per trajectory, its hue by ray and fading towards white with the epoch.
 
-    ``frame`` has columns x, y, seed, step and epoch, one row per point. Diamonds mark epoch 0,
-    their area grows with the step; those of a seed carry its legend label. Returns the lines,
-    then the diamonds.
+    ``frame`` has columns x, y, ray, step and epoch, one row per point; a ray below 0 is the point
+    of the trained weights, a star. Diamonds mark epoch 0, their area grows with the step; those of
+    a ray carry its legend label. Returns the lines, then the diamonds, then the star.
     Raises TopographError where a column is missing.
     Source: Horoi et al. 2022 (arXiv 2102.00485), figure 2d-f.
     """
-    _require(frame, ("x", "y", "seed", "step", "epoch"))
+    _require(frame, ("x", "y", "ray", "step", "epoch"))
+    frame, minimum = frame[frame["ray"] >= 0], frame[frame["ray"] < 0]
     last = max(frame["epoch"].max(), 1)
-    hues = {seed: HUES[i % len(HUES)] for i, seed in enumerate(sorted(frame["seed"].unique()))}
+    hues = {ray: HUES[i % len(HUES)] for i, ray in enumerate(sorted(frame["ray"].unique()))}
     artists: list[Artist] = [
-        _fading_line(axes, points.sort_values("epoch"), hues[seed], last=last)
-        for (seed, _), points in frame.groupby(["seed", "step"])
+        _fading_line(axes, points.sort_values("epoch"), hues[ray], last=last)
+        for (ray, _), points in frame.groupby(["ray", "step"])
     ]
     largest = frame["step"].max()
-    for seed, starts in frame[frame["epoch"] == 0].groupby("seed"):
-        artists.append(_diamonds(axes, starts, hues[seed], largest=largest, label=f"seed {seed}"))
+    for ray, starts in frame[frame["epoch"] == 0].groupby("ray"):
+        artists.append(_diamonds(axes, starts, hues[ray], largest=largest, label=f"ray {ray}"))
+    if len(minimum):
+        star = {"marker": "*", "color": "black", "zorder": 4, "label": "trained weights"}
+        artists.append(axes.scatter(minimum["x"], minimum["y"], s=60, **star))
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -66,7 +70,7 @@ def _diamonds(
     axes: Axes, starts: pd.DataFrame, hue: str, *, largest: float, label: str
 ) -> PathCollection:
     smallest_area, largest_area = DIAMOND_AREAS
-    # Starts of one seed often coincide: large ones first, so that none is hidden.
+    # Starts of one ray often coincide: large ones first, so that none is hidden.
     starts = starts.sort_values("step", ascending=False)
     share = starts["step"].to_numpy(dtype=float) / (largest or 1.0)
     return axes.scatter(
@@ -83,15 +87,15 @@ def _diamonds(
 
 
 def draw_returns(axes: Axes, frame: pd.DataFrame) -> list[Artist]:
-    """Draw the relative distance against the epoch, its mean over seeds and its range, by step.
+    """Draw the relative distance against the epoch, its mean over rays and its range, by step.
 
-    ``frame`` has columns seed, step, epoch and relative_distance, one row per point. Values that
+    ``frame`` has columns step, epoch and relative_distance, one row per point. Values that
     are not finite are left out of mean and range, and the label of their step counts them; a step
     without a finite value, such as the control without a jump, is not drawn. Returns the line at
     1, then a line and a band per step.
     Raises TopographError where a column is missing.
     """
-    _require(frame, ("seed", "step", "epoch", "relative_distance"))
+    _require(frame, ("step", "epoch", "relative_distance"))
     finite = frame[np.isfinite(frame["relative_distance"])]
     steps = sorted(finite["step"].unique())
     colours = colormaps["viridis"](np.linspace(0.0, 0.85, len(steps)))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from topograph.config.models import Around, SupervisedTraining
+from topograph.config.models import Baselines, SupervisedTraining
 from topograph.config.runs import Cell
 from topograph.families.training import family_of, trained_state
 from topograph.foundation.errors import TopographError
 from topograph.foundation.seeds import derive_seed
+from topograph.foundation.storage import write_dataset
 from topograph.geometry.directions import Directions, random_directions
 from topograph.landscape.grid import axis
 from topograph.landscape.sampling import sample
@@ -22,14 +25,24 @@ RAY_POINTS = 20
 KINDS = ("grid", "rays")
 
 
+def write_baselines(
+    cell: Cell, analysis: Baselines, weights: str | Path, path: str | Path, *, scratch: str | Path
+) -> None:
+    """Write the baselines of every training seed of a cell; ``scratch`` keeps what is sampled."""
+    found = [
+        baselines(cell, weights, analysis, weights_seed=seed, work=Path(scratch) / f"seed-{seed}")
+        for seed in cell.seeds
+    ]
+    seeds = pd.Index(list(cell.seeds), name="seed")
+    write_dataset(path, xr.concat(found, seeds, combine_attrs="override"))
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
 def baselines(
     cell: Cell,
     weights: str | Path,
-    analysis: Around,
+    analysis: Baselines,
     *,
-    points: int = 640,
-    distance: float = 1.0,
-    seed: int = 0,
     weights_seed: int = 0,
     work: Path | None = None,
 ) -> xr.Dataset:
@@ -51,16 +64,16 @@ def baselines(
     _, state = trained_state(weights, weights_seed, "last")
     objective = family_of(cell.training).objective(cell.training, state, analysis)
     found = []
-    for kind, alphas in (("grid", grid(points)), ("rays", rays(points))):
-        drawn = derive_seed(seed, kind)
+    for kind, unit in (("grid", grid(analysis.points)), ("rays", rays(analysis.points))):
+        alphas, drawn = analysis.distance * unit, derive_seed(analysis.seed, kind)
         directions = random_directions(objective, alphas.shape[1], seed=drawn)
         file = work / f"{kind}.nc" if work else None
-        sampled = sample(objective, directions, points=distance * alphas, path=file)
+        sampled = sample(objective, directions, points=alphas, path=file)
         kept = sampled[[name for name in ("loss", "accuracy") if name in sampled]]
-        length = _lengths(distance * alphas, directions)
+        length = _lengths(alphas, directions)
         found.append(kept.drop_vars(list(sampled.coords)).assign(distance=("point", length)))
     return xr.concat(found, xr.Variable("kind", list(KINDS)), join="exact").assign_attrs(
-        run=cell.run, seed=weights_seed
+        run=cell.run
     )
 
 
