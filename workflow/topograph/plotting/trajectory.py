@@ -44,8 +44,17 @@ def draw_embedding(axes: Axes, frame: pd.DataFrame) -> list[Artist]:
     for ray, starts in frame[frame["epoch"] == 0].groupby("ray"):
         artists.append(_diamonds(axes, starts, hues[ray], largest=largest, label=f"ray {ray}"))
     if len(minimum):
-        star = {"marker": "*", "color": "black", "zorder": 4, "label": "trained weights"}
-        artists.append(axes.scatter(minimum["x"], minimum["y"], s=60, **star))
+        artists.append(
+            axes.scatter(
+                minimum["x"],
+                minimum["y"],
+                s=60,
+                marker="*",
+                color="black",
+                zorder=4,
+                label="trained weights",
+            )
+        )
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xticks([])
     axes.set_yticks([])

@@ -52,7 +52,7 @@ def trajectory_homology(
     after a jump, extended persistence, and for the test loss two permutation nulls: ``within``
     equal steps and epochs, and ``freely``. Too few points have neither diagram nor statistics.
     """
-    asked = {"neighbours": analysis.neighbours, "excluded": points.excluded}
+    asked: dict[str, Any] = {"neighbours": analysis.neighbours, "excluded": points.excluded}
     if len(points.table) <= max(analysis.neighbours, analysis.knn):
         row = {"mode": PAPER_TEXT, "filtration": "test loss", **asked}
         return pd.DataFrame({name: [] for name in DIAGRAM}), pd.DataFrame([row])
