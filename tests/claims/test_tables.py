@@ -15,6 +15,7 @@ from planted import (
     unet_of,
     verdicts,
 )
+from planted_jumps import planted
 
 from topograph.claims.ledger import evaluate, sensitivity
 from topograph.claims.profiles import FOUR, GRID, UNET
@@ -78,7 +79,7 @@ def test_tables_without_choices_have_nothing_to_mark() -> None:
 
 
 def test_the_order_of_rows_and_of_seeds_changes_no_number() -> None:
-    tables = everything()
+    tables = everything() | planted()
     shuffled = {name: table.sample(frac=1, random_state=3) for name, table in tables.items()}
     expected = evaluate_claims(tables)
     assert (expected["verdict"] != "not tested").all()
@@ -87,8 +88,8 @@ def test_the_order_of_rows_and_of_seeds_changes_no_number() -> None:
 
 def test_every_claim_has_a_figure_of_its_paper_and_an_id_of_its_own() -> None:
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
-    assert {claim.paper for claim in CLAIMS} == {"profiles", "companion"}
-    for paper in ("profiles", "companion"):
+    assert {claim.paper for claim in CLAIMS} == {"profiles", "companion", "jump-and-retrain"}
+    for paper in ("profiles", "companion", "jump-and-retrain"):
         own = [claim for claim in CLAIMS if claim.paper == paper]
         assert len(own) >= 12
         assert {claim.figure for claim in own} <= set(PAPERS[paper].figures)

@@ -18,6 +18,7 @@ from topograph.trajectory.homology import graph_homology, knn_graph
 from topograph.trajectory.maps import trajectory_maps, write_maps
 from topograph.trajectory.points import distances_between, points_of
 
+SHARES = ("train_accuracy", "test_accuracy", "relative_distance", "cosine", "lateral", "back")
 RAYS, STEPS, EPOCHS = [4, 7, 9], [0.5, 1.0], 8
 ANALYSIS = JumpRetrain(
     kind="jump-retrain", seeds=RAYS, steps=STEPS, epochs=EPOCHS - 1, knn=6, neighbours=7
@@ -38,7 +39,7 @@ def make_dataset(epochs: int = EPOCHS) -> xr.Dataset:
             "gram": (("point", "other"), flat @ flat.T),
             "train_loss": (dims, losses),
             "test_loss": (dims, losses + 1),
-            "test_accuracy": (dims, 1 / (1 + losses)),
+            **{name: (dims, 1 / (1 + losses)) for name in SHARES},
         },
         coords={"ray": RAYS, "step": STEPS, "epoch": range(epochs)},
         attrs={"run": "a-run"},

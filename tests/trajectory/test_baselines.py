@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -18,7 +19,7 @@ from topograph.families.result import load_state
 from topograph.families.training import family_of, train, trained_state
 from topograph.foundation.errors import TopographError
 from topograph.foundation.seeds import derive_seed
-from topograph.foundation.storage import read_dataset
+from topograph.foundation.storage import read_table
 from topograph.geometry.directions import random_directions
 from topograph.trajectory.baselines import baselines, grid, rays, write_baselines
 
@@ -61,7 +62,9 @@ def test_losses_are_those_of_the_moved_weights(
     weights = tmp_path / "weights.safetensors"
     asked = Baselines(kind="baselines", points=8)
     found = baselines(cell, weights, asked, work=tmp_path)
-    assert found["loss"].shape == (2, 8) and found["kind"].values.tolist() == ["grid", "rays"]
+    assert found["kind"].tolist() == ["grid"] * 8 + ["rays"] * 8
+    assert np.isfinite(found[["loss", "accuracy", "distance", "x", "y"]]).all(axis=None)
+    of_grid, of_rays = (found.loc[found["kind"] == kind, "distance"] for kind in ("grid", "rays"))
     # The corners of a cube whose edges are not quite at right angles.
     state = trained_state(weights, 0, "last")[1]
     objective = family_of(cell.training).objective(cell.training, state, Around())
@@ -69,13 +72,17 @@ def test_losses_are_those_of_the_moved_weights(
     rows = torch.cat([v.flatten(1) for v in drawn.vectors.values()], dim=1).double()
     moved = torch.from_numpy(grid(8)) @ rows
     lengths = (moved.norm(dim=1) / drawn.norms.mean()).numpy()
-    np.testing.assert_allclose(found["distance"].sel(kind="grid"), lengths, rtol=1e-5)
-    assert found["distance"].sel(kind="rays").values == pytest.approx(np.arange(1, 9) / 8)
+    np.testing.assert_allclose(of_grid, lengths, rtol=1e-5)
+    assert of_rays.to_numpy() == pytest.approx(np.arange(1, 9) / 8)
     again = baselines(cell, weights, asked)
-    file = tmp_path / "baselines.nc"
-    write_baselines(cell, asked, weights, file, scratch=tmp_path / "scratch")
-    assert read_dataset(file).sel(seed=0, drop=True).equals(found)
-    assert found.identical(again)
+    file = tmp_path / "points.parquet"
+    files = {"points": str(file), "summary": str(tmp_path / "summary.parquet")}
+    write_baselines(cell, asked, weights, files, scratch=tmp_path / "scratch")
+    pd.testing.assert_frame_equal(read_table(file).drop(columns=["run", "seed"]), found)
+    summary = read_table(files["summary"]).set_index(["kind", "quantile"])
+    middle = found.groupby("kind")["loss"].median()
+    assert summary.loc[("rays", 0.5), "loss"] == middle["rays"]
+    pd.testing.assert_frame_equal(found, again)
     other = baselines(cell, weights, asked.model_copy(update={"seed": 1}))
     assert not np.array_equal(found["loss"], other["loss"])
     near = baselines(cell, weights, asked.model_copy(update={"distance": 1e-6}))
@@ -83,4 +90,4 @@ def test_losses_are_those_of_the_moved_weights(
     data = few_digits()
     with torch.no_grad():
         expected = F.cross_entropy(model.eval()(data.train_inputs), data.train_targets).item()
-    assert near["loss"].values == pytest.approx(np.full((2, 8), expected), rel=1e-3)
+    assert near["loss"].to_numpy() == pytest.approx(np.full(16, expected), rel=1e-3)

@@ -13,6 +13,7 @@ from topograph.config.runs import (
     entries,
     labels_of,
     members,
+    roles_told,
     sources_shown,
 )
 from topograph.data.sources import files_of
@@ -188,11 +189,28 @@ def roles_of_claims():
     return claims_roles(STUDY, RUNS)
 
 
+def roles_of_jumps():
+    """Return the roles whose losses classifiers tell networks by."""
+    return roles_told(roles_of_claims())
+
+
 def tables_of_claims(wildcards):
     """Return the tables that claims are tested on."""
+    return tables_of_roles(roles_of_claims())
+
+
+def tables_of_jumps(wildcards):
+    """Return the tables that classifiers tell networks by."""
+    return tables_of_roles(roles_of_jumps())
+
+
+def tables_of_roles(roles_read):
+    """Return the tables that roles of the claims are played by."""
     files = []
-    for source in roles_of_claims().values():
-        table = getattr(getattr(rules, source["stage"]).output, source["table"])
+    for source in roles_read.values():
+        # Of the stages that claims read, one is named by what its rule makes.
+        rule_name = {"embedding": "embed"}.get(source["stage"], source["stage"])
+        table = getattr(getattr(rules, rule_name).output, source["table"])
         for entry in source["runs"]:
             files += filled([rules.train.output.metrics], run=entry["run"])
             files += filled([table], run=entry["run"], analysis=source["analysis"])

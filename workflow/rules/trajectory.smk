@@ -31,7 +31,8 @@ rule baselines:
         data_of,
         weights=rules.train.output.weights,
     output:
-        baselines=f"{RESULTS}/baselines/{{run}}/{{analysis}}.nc",
+        points=f"{RESULTS}/baselines/{{run}}/{{analysis}}.points.parquet",
+        summary=f"{RESULTS}/baselines/{{run}}/{{analysis}}.summary.parquet",
     log:
         f"{RESULTS}/logs/baselines/{{run}}/{{analysis}}.log",
     benchmark:

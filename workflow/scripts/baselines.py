@@ -16,6 +16,6 @@ with job(snakemake):
         Cell.from_dict(snakemake.params.cell),
         Baselines.model_validate(snakemake.params.analysis),
         snakemake.input.weights,
-        snakemake.output.baselines,
+        dict(snakemake.output.items()),
         scratch=snakemake.params.scratch,
     )

@@ -12,4 +12,9 @@ if TYPE_CHECKING:
 
 with job(snakemake):
     results = Path(snakemake.output.claims).parents[1]
-    write_claims(results, snakemake.params.roles, dict(snakemake.output.items()))
+    write_claims(
+        results,
+        snakemake.params.roles,
+        dict(snakemake.output.items()),
+        classifiers=snakemake.input.get("classifiers") or None,
+    )

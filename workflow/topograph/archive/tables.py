@@ -59,7 +59,7 @@ _JUMPS = (
     ("statistics", "homology", ".statistics.parquet", ("seed", "mode", "filtration")),
     ("returns", "trajectory", ".nc", ("seed", "ray", "step")),
 )
-_BASELINES = (("quantities", "baselines", ".nc", ("seed", "kind")),)
+_BASELINES = (("summary", "baselines", ".summary.parquet", ("seed", "kind", "quantile")),)
 _TABLES = {
     "landscape": _LANDSCAPE,
     "spectrum": _SPECTRA,
@@ -71,14 +71,10 @@ _TABLES = {
 def read_rows(path: Path, keys: Sequence[str]) -> list[Row]:
     """Return the rows of a run's file as text, numbers to nine digits.
 
-    A trajectory gives a row for each seed, ray and step, what it returned to at the last epoch; a
-    baseline one for each seed and kind, over its points. Raises DataError for a file that is
-    broken, lacks a key, or has two rows with the same keys.
+    A trajectory gives a row for each seed, ray and step: what it returned to at the last epoch.
+    Raises DataError for a file that is broken, lacks a key, or has two rows with the same keys.
     """
-    if path.suffix != ".nc":
-        table = read_table(path)
-    else:
-        table = _over_points(path) if "kind" in keys else _at_last_epoch(path)
+    table = _at_last_epoch(path) if path.suffix == ".nc" else read_table(path)
     rows = [{str(k): as_text(v) for k, v in row.items()} for row in table.to_dict("records")]
     if rows and (lacking := [key for key in keys if key not in rows[0]]):
         raise DataError(f"{path} has no column {', '.join(lacking)}; remake it: make {path}")
@@ -98,23 +94,6 @@ def _at_last_epoch(path: Path) -> pd.DataFrame:
         table = last.to_dataframe(dim_order=dims).reset_index()
     except (KeyError, ValueError) as error:
         raise DataError(f"{path} is not a trajectory ({error}); remake it: make {path}") from error
-    return table.assign(run=dataset.attrs.get("run", path.parent.name))
-
-
-def _over_points(path: Path) -> pd.DataFrame:
-    """Return mean and quartiles of each measure over the points of a baseline."""
-    import xarray as xr
-
-    dataset = read_dataset(path)
-    try:
-        found = dataset[[name for name in ("loss", "accuracy") if name in dataset]]
-        parts = [found.mean("point").rename({n: f"{n}_mean" for n in found})]
-        for share in (0.25, 0.5, 0.75):
-            quantile = found.quantile(share, "point").drop_vars("quantile")
-            parts.append(quantile.rename({n: f"{n}_quantile_{share}" for n in found}))
-        table = xr.merge(parts).to_dataframe(dim_order=("seed", "kind")).reset_index()
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{path} is not a baseline ({error}); remake it: make {path}") from error
     return table.assign(run=dataset.attrs.get("run", path.parent.name))
 
 

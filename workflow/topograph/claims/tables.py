@@ -10,15 +10,21 @@ import pandas as pd
 
 from topograph.claims.cells import BETA, RATE, SKIP
 from topograph.claims.companion import COMPANION
+from topograph.claims.jumps import BATCH, JUMP_CLAIMS
 from topograph.claims.ledger import Claim, Tables, evaluate, sensitivity
 from topograph.claims.profiles import PROFILES
+from topograph.comparison.networks import AUGMENT, DECAY, classify_networks
 from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
 from topograph.foundation.storage import read_table, write_table
 
-CLAIMS = (*PROFILES, *COMPANION)
+CLAIMS = (*PROFILES, *COMPANION, *JUMP_CLAIMS)
 # Where the claims of each paper stand with their tests.
-MODULES = {"profiles": "topograph.claims.profiles", "companion": "topograph.claims.companion"}
+MODULES = {
+    "profiles": "topograph.claims.profiles",
+    "companion": "topograph.claims.companion",
+    "jump-and-retrain": "topograph.claims.jumps",
+}
 # The columns that a table must have beside run and seed, by its name.
 COLUMNS = {
     **dict.fromkeys(("pinn-grid.choices", "pinn-grid-scaled.choices"), (BETA, RATE)),
@@ -29,6 +35,7 @@ COLUMNS = {
     "residual.metrics": (SKIP, "test_accuracy"),
     "residual.choices": (SKIP,),
     "residual-spectrum.quantities": (SKIP,),
+    "jumps.metrics": (BATCH, DECAY, AUGMENT, "test_loss"),
 }
 
 
@@ -59,16 +66,30 @@ def code_of(claim: Claim) -> str:
     return code_digest(MODULES[claim.paper])
 
 
+def write_classifiers(
+    results: str | Path, roles: Mapping[str, Mapping[str, Any]], path: str | Path
+) -> None:
+    """Write how often classifiers tell networks by the losses of some roles of a study."""
+    write_table(path, classify_networks(read_tables(Path(results), roles)))
+
+
 def write_claims(
-    results: str | Path, roles: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, str | Path]
+    results: str | Path,
+    roles: Mapping[str, Mapping[str, Any]],
+    outputs: Mapping[str, str | Path],
+    *,
+    classifiers: str | Path | None = None,
 ) -> None:
     """Write the tables ``claims`` and ``sensitivity`` of a study, each to its path.
 
     ``results`` is the study's folder; ``roles`` maps a role to the ``table`` of a ``stage`` that it
-    reads, the name of the ``analysis`` and the ``runs`` (run, parameters) of its experiment. Rows
-    say by which ``code`` their claim was tested.
+    reads, the name of the ``analysis`` and the ``runs`` (run, parameters) of its experiment;
+    ``classifiers`` is what `write_classifiers` wrote. Rows say by which ``code`` their claim was
+    tested.
     """
-    tables = read_tables(Path(results), roles)
+    tables = dict(read_tables(Path(results), roles))
+    if classifiers is not None:
+        tables["jumps.classifiers"] = read_table(classifiers)
     command = f"make {outputs['claims']}"
     codes = {claim.id: code_of(claim) for claim in CLAIMS}
     found = {

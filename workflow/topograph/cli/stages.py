@@ -9,7 +9,14 @@ from typing import Any
 
 from topograph.cli.selection import Selection, recorded
 from topograph.config.models import Baselines, JumpRetrain, Landscape, Spectrum, first_settings
-from topograph.config.runs import Cell, claims_roles, entries, labels_of, sources_shown
+from topograph.config.runs import (
+    Cell,
+    claims_roles,
+    entries,
+    labels_of,
+    roles_told,
+    sources_shown,
+)
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_dataset, read_table
@@ -223,7 +230,10 @@ def _jump(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> Non
 def _baselines(study: Selection, cell: Cell, name: str, analysis: Baselines) -> None:
     from topograph.trajectory.baselines import write_baselines
 
-    outputs = {"baselines": study.file("baselines", cell, f"{name}.nc")}
+    outputs = {
+        table: study.file("baselines", cell, f"{name}.{table}.parquet")
+        for table in ("points", "summary")
+    }
     inputs = _weights(study, cell)
     parameters = _first_parameters(study, cell, name, analysis)
     with recorded(study, "baselines", outputs, inputs, parameters, modules=cell.modules):
@@ -231,7 +241,7 @@ def _baselines(study: Selection, cell: Cell, name: str, analysis: Baselines) -> 
             cell,
             analysis,
             inputs["weights"],
-            outputs["baselines"],
+            outputs,
             scratch=parameters["scratch"],
         )
 
@@ -264,12 +274,27 @@ def _claims(study: Selection) -> None:
             counted = f"{len(there[role])} of {len(files[role])} tables"
             print(f"{role}: {counted} are finished; claims that need it are not tested", flush=True)
     roles = {role: source for role, source in asked.items() if there[role] == files[role]}
+    classifiers = _classify(study, roles_told(roles))
     outputs = {
         table: f"{study.results}/claims/{table}.parquet" for table in ("claims", "sensitivity")
     }
     inputs = {file: file for role in roles for file in files[role]}
+    inputs |= {classifiers: classifiers} if classifiers else {}
     with recorded(study, "claims", outputs, inputs, {"roles": roles}):
-        write_claims(study.results, roles, outputs)
+        write_claims(study.results, roles, outputs, classifiers=classifiers)
+
+
+def _classify(study: Selection, roles: dict[str, dict[str, Any]]) -> str | None:
+    """Ask classifiers what the losses of some roles tell; return the file, None without roles."""
+    from topograph.claims.tables import write_classifiers
+
+    if not roles:
+        return None
+    output = f"{study.results}/claims/classifiers.parquet"
+    inputs = {file: file for source in roles.values() for file in _files_of(study, source)}
+    with recorded(study, "classify", {"classifiers": output}, inputs, {"roles": roles}):
+        write_classifiers(study.results, roles, output)
+    return output
 
 
 def _files_of(study: Selection, source: dict[str, Any]) -> list[str]:

@@ -19,8 +19,15 @@ from topograph.foundation.errors import ConfigError, nearest
 from topograph.foundation.provenance import digest
 
 TRAINING = TypeAdapter(Training)
-# By the kind of an analysis: the stage, and its table, that claims are tested on.
-CLAIMS_READ = {"landscape": ("topology", "choices"), "spectrum": ("spectrum", "quantities")}
+# The stage, and its table, that claims are tested on: of a role, else of an analysis of this kind.
+CLAIMS_READ = {
+    "landscape": ("topology", "choices"),
+    "spectrum": ("spectrum", "quantities"),
+    "jump-retrain": ("embedding", "points"),
+    "baselines": ("baselines", "points"),
+    "jumps-maps": ("embedding", "quality"),
+    "jumps-homology": ("homology", "statistics"),
+}
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,18 @@ def claims_roles(study: Study, listed: list[dict[str, Any]]) -> dict[str, dict[s
     roles: dict[str, dict[str, Any]] = {}
     for role, source in study.claims.items():
         kind = study.experiments[source.experiment].analyses[source.analysis].kind
-        stage, table = CLAIMS_READ[kind]
+        stage, table = CLAIMS_READ.get(role) or CLAIMS_READ[kind]
         runs = [entry for entry in listed if entry["experiment"] == source.experiment]
         roles[role] = {"stage": stage, "table": table, "analysis": source.analysis, "runs": runs}
     return roles
+
+
+def roles_told(roles: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the roles whose losses classifiers tell networks by; none without both to compare."""
+    if not {"jumps", "jumps-baselines"} <= set(roles):
+        return {}
+    asked = ("jumps", "jumps-baselines", "jumps-continued")
+    return {role: source for role, source in roles.items() if role in asked}
 
 
 def labels_of(all_members: list[Member], run: str) -> list[str]:

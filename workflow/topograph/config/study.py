@@ -47,6 +47,12 @@ Role = Literal[
     "unet-epochs",
     "residual",
     "residual-spectrum",
+    "jumps",
+    "jumps-maps",
+    "jumps-homology",
+    "jumps-memorising",
+    "jumps-baselines",
+    "jumps-continued",
 ]
 Folder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 StudyName = Annotated[Name, AfterValidator(_not_reserved)]
@@ -134,7 +140,11 @@ def _lookup(where: str, name: str, allowed: dict[str, Any]) -> Any:
 
 
 def _check_role(where: str, analysis: Analysis) -> None:
-    wanted = "spectrum" if where.endswith("-spectrum") else "landscape"
+    wanted = "landscape"
+    if where.endswith("-spectrum"):
+        wanted = "spectrum"
+    elif where.startswith("claims.jumps"):
+        wanted = "baselines" if where.endswith("-baselines") else "jump-retrain"
     if analysis.kind != wanted:
         message = f"{where}.analysis: received one of kind {analysis.kind!r}; allowed: {wanted!r}"
         raise PydanticCustomError("role", "{message}", {"message": message})

@@ -4,37 +4,54 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from topograph.config.models import Baselines, SupervisedTraining
 from topograph.config.runs import Cell
+from topograph.embedding.phate import phate
 from topograph.families.training import family_of, trained_state
 from topograph.foundation.errors import TopographError
 from topograph.foundation.seeds import derive_seed
-from topograph.foundation.storage import write_dataset
+from topograph.foundation.storage import write_table
 from topograph.geometry.directions import Directions, random_directions
 from topograph.landscape.grid import axis
 from topograph.landscape.sampling import sample
+from topograph.trajectory.points import distances_between
 
 RAY_POINTS = 20
-KINDS = ("grid", "rays")
+# Of the published maps.
+KNN = 5
 
 
 def write_baselines(
-    cell: Cell, analysis: Baselines, weights: str | Path, path: str | Path, *, scratch: str | Path
+    cell: Cell,
+    analysis: Baselines,
+    weights: str | Path,
+    files: Mapping[str, str],
+    *,
+    scratch: str | Path,
 ) -> None:
-    """Write the baselines of every training seed of a cell; ``scratch`` keeps what is sampled."""
+    """Write ``points`` for every training seed of a cell, and their quartiles as ``summary``.
+
+    ``scratch`` keeps what is sampled.
+    """
     found = [
-        baselines(cell, weights, analysis, weights_seed=seed, work=Path(scratch) / f"seed-{seed}")
+        baselines(
+            cell, weights, analysis, weights_seed=seed, work=Path(scratch) / f"seed-{seed}"
+        ).assign(run=cell.run, seed=seed)
         for seed in cell.seeds
     ]
-    seeds = pd.Index(list(cell.seeds), name="seed")
-    write_dataset(path, xr.concat(found, seeds, combine_attrs="override"))
+    table = pd.concat(found, ignore_index=True)
+    measures = [name for name in ("loss", "accuracy") if name in table]
+    groups = table.groupby(["run", "seed", "kind"])[measures]
+    quartiles = [groups.quantile(q).assign(quantile=q).reset_index() for q in (0.25, 0.5, 0.75)]
+    write_table(files["summary"], pd.concat(quartiles, ignore_index=True))
+    write_table(files["points"], table[["run", "seed", *table.columns.drop(["run", "seed"])]])
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -45,17 +62,16 @@ def baselines(
     *,
     weights_seed: int = 0,
     work: Path | None = None,
-) -> xr.Dataset:
+) -> pd.DataFrame:
     """Sample as many points as jumps and retraining visit, without retraining.
 
     ``grid`` are the points of a 3-D grid along random filter-normalised directions, up to
     ``distance`` from the trained weights along each; ``rays`` lie on as many such directions as
-    give 20 points each, evenly up to ``distance``. Returns ``loss`` and ``accuracy``
-    on the training examples, (kind, point), without accuracy where targets are no classes, and how
-    far each point lies from the trained weights, ``distance`` (kind, point), in units of the length
-    of one direction. ``work`` keeps what is
-    sampled. Raises TopographError for a family that is not supervised and ``points`` that make no
-    grid and no rays.
+    give 20 points each, evenly up to ``distance``. Returns a row for each point: its kind, ``loss``
+    and ``accuracy`` on the training examples (missing where targets are no classes), its
+    ``distance`` from the trained weights in units of the length of one direction, its place x, y on
+    the PHATE map of the points of its kind by cosine distances. ``work`` keeps what is sampled.
+    Raises TopographError for a family that is not supervised and ``points`` that make no grid.
     Source: grid and naive sampling of Horoi et al. 2022 (arXiv 2102.00485), Figure 2a-b; they state
     neither shape nor range.
     """
@@ -69,19 +85,25 @@ def baselines(
         directions = random_directions(objective, alphas.shape[1], seed=drawn)
         file = work / f"{kind}.nc" if work else None
         sampled = sample(objective, directions, points=alphas, path=file)
-        kept = sampled[[name for name in ("loss", "accuracy") if name in sampled]]
-        length = _lengths(alphas, directions)
-        found.append(kept.drop_vars(list(sampled.coords)).assign(distance=("point", length)))
-    return xr.concat(found, xr.Variable("kind", list(KINDS)), join="exact").assign_attrs(
-        run=cell.run
-    )
+        measured = {name: sampled[name].values for name in ("loss", "accuracy") if name in sampled}
+        gram = _gram(alphas, directions)
+        lengths = np.sqrt(gram.diagonal()) / float(directions.norms.mean())
+        x, y = _map(gram).T
+        found.append(pd.DataFrame({"kind": kind, **measured, "distance": lengths, "x": x, "y": y}))
+    return pd.concat(found, ignore_index=True)
 
 
-def _lengths(alphas: NDArray[np.float64], directions: Directions) -> NDArray[np.float64]:
-    """Return |sum_i alpha_i d_i| over the mean |d_i|; directions need not be orthogonal."""
+def _gram(alphas: NDArray[np.float64], directions: Directions) -> NDArray[np.float64]:
+    """Return inner products (points, points) of sum_i alpha_i d_i, which need not be orthogonal."""
     scaled = alphas * directions.norms.numpy()
-    squared = np.einsum("pi,ij,pj->p", scaled, directions.cosines.numpy(), scaled)
-    return np.sqrt(squared) / float(directions.norms.mean())
+    return np.asarray(scaled @ directions.cosines.numpy() @ scaled.T, dtype=np.float64)
+
+
+def _map(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(gram) <= KNN:
+        return np.full((len(gram), 2), np.nan)
+    distances = distances_between(gram, "cosine")
+    return phate(distances, knn=KNN, mds_distance="cosine").coordinates
 
 
 def grid(points: int) -> NDArray[np.float64]:

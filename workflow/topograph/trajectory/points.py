@@ -11,11 +11,20 @@ import xarray as xr
 from topograph.geometry.gram import FloatArray, cosine_distances, distances, principal_scores
 
 # What is kept of each point beside its place.
-KEPT = ["train_loss", "test_loss", "test_accuracy"]
+KEPT = [
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "relative_distance",
+    "cosine",
+    "lateral",
+    "back",
+]
 
 
 class Points(NamedTuple):
-    """Points (N,) with ray, step, epoch and losses, their Gram matrix (N, N) around theta_o.
+    """Points (N,) with ray, step, epoch and `KEPT`, their Gram matrix (N, N) around theta_o.
 
     ``excluded`` counts the trajectories left out because they diverged.
     """
