@@ -107,8 +107,8 @@ def test_the_quality_names_what_each_map_depends_on(
     assert quality.index.tolist() == ["phate", "pca", "tsne", "umap"]
     assert quality["trustworthiness"].between(0.5, 1).all()
     assert quality["trajectory_preservation"].between(0, 1).all()
-    assert quality.loc[["phate", "pca"], "seed_spread"].tolist() == [0, 0]
-    assert (quality.loc[["tsne", "umap"], "seed_spread"] > 0).all()
+    assert quality.loc[["phate", "pca", "tsne"], "seed_spread"].tolist() == [0, 0, 0]
+    assert 0 < quality.loc["umap", "seed_spread"] <= 1
     phate = quality.loc["phate"]
     counts = [phate[f"components_knn_{knn}"] for knn in (5, 10, 20)]
     assert counts == sorted(counts, reverse=True) and counts[0] >= counts[2] >= 1

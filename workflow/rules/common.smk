@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from topograph.config.load import parse_study
 from topograph.config.models import Landscape, first_settings
+from topograph.config.notebooks import NOTEBOOKS, header
 from topograph.config.runs import (
     analyses,
     cells,
@@ -176,7 +177,16 @@ def figure_inputs(wildcards):
     return [
         *weights,
         *(file for run, name in shown for file in analysis_files(run, name)),
+        *tables_of_study(wildcards.figure),
     ]
+
+
+def tables_of_study(figure):
+    """Return the tables of the whole study that the notebook of a figure reads."""
+    made_by = {"classifiers": rules.classify, "artificial-tree": rules.artificial_tree}
+    name = STUDY.figures[figure].notebook or figure
+    read = header(NOTEBOOKS / f"{name}.py").reads
+    return [file for table in read for file in made_by[table].output]
 
 
 def notebook_of(wildcards):

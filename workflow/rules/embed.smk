@@ -38,3 +38,19 @@ rule homology:
         code=code_of("homology.py"),
     script:
         "../scripts/homology.py"
+
+
+rule artificial_tree:
+    """Map an artificial tree with known branches by each method."""
+    output:
+        points=f"{RESULTS}/artificial-tree.points.parquet",
+        quality=f"{RESULTS}/artificial-tree.quality.parquet",
+    log:
+        f"{RESULTS}/logs/artificial-tree.log",
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        code=code_of("artificial_tree.py"),
+    script:
+        "../scripts/artificial_tree.py"

@@ -9,6 +9,7 @@ from typing import Any
 
 from topograph.cli.selection import Selection, recorded
 from topograph.config.models import Baselines, JumpRetrain, Landscape, Spectrum, first_settings
+from topograph.config.notebooks import header
 from topograph.config.runs import (
     Cell,
     claims_roles,
@@ -333,6 +334,7 @@ def _figure(study: Selection, figure: str) -> None:
         for entry in source["runs"]
         for path in study.made(entry["run"], source["analysis"])
     }
+    inputs |= {path: path for path in _tables_of_study(study, Path(notebook))}
     inputs |= {"notebook": notebook, **_templates("page.html")}
     with recorded(study, "figure", outputs, inputs, parameters, notebooks=[notebook]):
         make_figure(
@@ -341,6 +343,24 @@ def _figure(study: Selection, figure: str) -> None:
             executed=f"{study.results}/logs/figures/{figure}.ipynb",
             **{key: value for key, value in parameters.items() if key != "code"},
         )
+
+
+def _tables_of_study(study: Selection, notebook: Path) -> list[str]:
+    """Return the tables of the whole study that a notebook reads; draw the tree if it is not."""
+    from topograph.embedding.tree import write_tree
+
+    found = []
+    read = header(notebook).reads
+    if "classifiers" in read:
+        found.append(f"{study.results}/claims/classifiers.parquet")
+    if "artificial-tree" in read:
+        stem = f"{study.results}/artificial-tree"
+        files = {name: f"{stem}.{name}.parquet" for name in ("points", "quality")}
+        if not all(Path(path).is_file() for path in files.values()):
+            with recorded(study, "artificial_tree", files, {}, {}):
+                write_tree(files)
+        found += files.values()
+    return found
 
 
 ANALYSES: dict[str, tuple[type, Callable[[Selection, Cell, str, Any], None]]] = {

@@ -27,7 +27,7 @@ class Drawable(Strict):
 
     ``targets`` are the short names of data or problems that it is made for; what a dotted path
     leads to is not known before it runs. ``others`` are the sources that it draws beside its own,
-    by name, with the kind of analysis of each.
+    by name, with the kind of analysis of each; ``reads`` are tables of the whole study.
     """
 
     kind: Kind
@@ -35,6 +35,7 @@ class Drawable(Strict):
     dimensions: Annotated[list[Count], Field(min_length=1)] | None = None
     targets: Annotated[list[str], Field(min_length=1)] | None = None
     others: dict[str, Kind] = {}
+    reads: list[Literal["classifiers", "artificial-tree"]] = []
 
 
 def notebooks() -> list[str]:

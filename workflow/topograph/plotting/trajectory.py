@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.colors import to_rgb
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -55,11 +55,17 @@ def draw_embedding(axes: Axes, frame: pd.DataFrame) -> list[Artist]:
                 label="trained weights",
             )
         )
+    _without_scale(axes)
+    axes.autoscale_view()
+    return artists
+
+
+def _without_scale(axes: Axes) -> None:
+    """Take off ticks and spines: places on a map mean nothing, distances at most something."""
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.autoscale_view()
-    return artists
+    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _fading_line(axes: Axes, points: pd.DataFrame, hue: str, *, last: float) -> LineCollection:
@@ -139,3 +145,26 @@ def _require(frame: pd.DataFrame, columns: Collection[str]) -> None:
             f"{', '.join(map(str, frame.columns)) or 'none'}; allowed: {', '.join(columns)}; "
             "pass one row per point of a trajectory"
         )
+
+
+def draw_map(
+    axes: Axes,
+    frame: pd.DataFrame,
+    values: pd.Series,
+    *,
+    norm: Normalize | None = None,
+    colours: str = "viridis",
+    label: str = "",
+) -> PathCollection:
+    """Draw the points of a map, coloured by a value each, without axes, which would mean nothing.
+
+    ``frame`` has columns x and y, ``values`` one number a row. Returns the points, from which a
+    colour bar can be made. Raises TopographError where a column is missing.
+    """
+    _require(frame, ("x", "y"))
+    drawn = axes.scatter(
+        frame["x"], frame["y"], c=values, s=5, norm=norm, cmap=colours, linewidths=0, label=label
+    )
+    drawn.set_rasterized(True)
+    _without_scale(axes)
+    return drawn

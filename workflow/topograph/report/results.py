@@ -69,6 +69,10 @@ class Results:
         """Return ``train/<run>/<name>.parquet`` of every run: history or metrics."""
         return self._tables(f"{name}.parquet", "train")
 
+    def of_study(self, name: str) -> pd.DataFrame:
+        """Return a table of the whole study by its path below the results, without suffix."""
+        return read_table(self._root / f"{name}.parquet")
+
     def predictions(self, run: str, *needed: str) -> xr.Dataset:
         """Return the predictions of one run; raise TopographError where they lack what is needed.
 
