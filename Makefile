@@ -137,8 +137,9 @@ PEERS := .venv-peers/.ready
 conformance: $(PEERS) ## run the closed-form cases on rival packages too
 	OMP_NUM_THREADS=1 .venv-peers/bin/python tests/conformance/peers.py
 
-bench: $(PEERS) ## measure against rival packages, under an hour on 2 idle cores
+bench: $(PEERS) $(READY) ## measure against rival packages, about an hour on 2 idle cores
 	.venv-peers/bin/python tests/bench/bench.py
+	$(BIN)/python tests/bench/trajectories.py
 
 .PHONY: gpu
 gpu: $(READY) ## run the CUDA tests, the smoke study and the benchmarks on a GPU, if there is one
