@@ -79,7 +79,7 @@ def check_classifier(results: Path) -> None:
     # The focal loss, in evaluation mode: dropout would change it.
     np.testing.assert_allclose(centre, metrics["train_loss"], rtol=1e-4)
     jumps = xr.open_dataset(one(results, "trajectory/rings-ringnet-*/jumps.nc"))
-    assert dict(jumps["test_loss"].sizes) == {"seed": 2, "step": 2, "epoch": 12}
+    assert dict(jumps["test_loss"].sizes) == {"seed": 2, "ray": 2, "step": 2, "epoch": 12}
     assert np.isfinite(jumps["test_loss"]).all()
     assert (jumps["train_loss"].isel(epoch=0) != jumps["train_loss"].isel(epoch=-1)).all()
 

@@ -12,7 +12,8 @@ import xarray as xr
 from topograph.foundation.provenance import file_digest
 
 pytestmark = pytest.mark.workflow
-FIGURES = ("tlp-fig3", "tlp-fig4", "topo-fig1", "jr-fig3a")
+JUMPS = ("jr-fig1a", "jr-fig1b", "jr-fig2a", "jr-fig2d", "jr-fig3a", "jr-fig3b")
+FIGURES = ("tlp-fig3", "tlp-fig4", "topo-fig1", *JUMPS)
 
 
 def one(path: Path, pattern: str) -> Path:
@@ -39,7 +40,7 @@ def test_every_output_has_a_manifest_whose_digests_hold(smoke):
         listed |= set(content["outputs"])
     kept = {".nc", ".parquet", ".safetensors"}
     stages = ("train", "landscape", "spectrum", "topology", "trajectory", "embedding", "homology")
-    for stage in (*stages, "claims"):
+    for stage in (*stages, "baselines", "claims"):
         for path in (smoke.path / "results/smoke" / stage).rglob("*"):
             if path.suffix in kept:
                 assert str(path.relative_to(smoke.path)) in listed
@@ -53,7 +54,8 @@ def test_results_have_the_stated_form(smoke):
     assert centre.values == pytest.approx(landscape["center_loss"].values, rel=1e-12)
     for path in results.rglob("*.parquet"):
         table = pd.read_parquet(path)
-        key = "claim" if path.parent.name == "claims" else "run"
+        keys = {"claims": "claim", "smoke": "run" if path.stem == "index" else "method"}
+        key = keys.get(path.parent.name, "run")
         assert key in table.columns or table.empty, path
     assert not list((results / "scratch").rglob("jump-*.safetensors"))
 

@@ -26,13 +26,17 @@ def by_hand(tmp_path_factory, smoke, copied):
     for stage in ("train", "topology"):
         for folder in smoke.path.glob(f"results/smoke/{stage}/convection-*"):
             shutil.copytree(folder, checkout.path / folder.relative_to(smoke.path))
-    good = next(path.parent.name for path in smoke.path.glob("results/smoke/trajectory/*/*.nc"))
+    good, other = (f.parent.name for f in smoke.path.glob("results/smoke/trajectory/*/*.nc"))
+    for stage in ("train", "embedding", "homology"):
+        folder = f"results/smoke/{stage}/{other}"
+        shutil.copytree(smoke.path / folder, checkout.path / folder)
     for words in (
         ["train", STUDY, "brain", good],
         ["sample", STUDY, "brain"],
         ["topology", STUDY, "brain", "--analysis", "hessian-2d"],
         ["jump", STUDY, good],
         ["embed", STUDY, good],
+        ["baselines", STUDY, good],
         ["figure", STUDY, "tlp-fig4"],
         ["spectrum", STUDY, "convection"],
         ["claims", STUDY],
@@ -53,6 +57,7 @@ def test_the_files_are_those_of_the_workflow(by_hand, smoke):
         "trajectory",
         "embedding",
         "homology",
+        "baselines",
         "claims",
         "figures",
     }

@@ -92,6 +92,7 @@ caption = (
     f"{row['components_knn_5']:.0f} components at knn 5, {row['components_knn_10']:.0f} at 10 and "
     f"{row['components_knn_20']:.0f} at 20: whether it looks like a star or like petals follows "
     f"these. {row['excluded']:.0f} trajectories diverged and are left out."
+    + (" With one ray there is no spread over rays." if rays == 1 else "")
 )
 by_step = last[last["run"] == run].groupby("step")
 values = {name: by_step[name].apply(list).to_dict() for name in NAMES}

@@ -150,11 +150,12 @@ def _persistence(column: str, tables: Tables, _: str) -> Test:
 
 def _decay(tables: Tables, _: str) -> Test:
     """Test whether total persistence falls with weight decay, at equal batch and augmentation."""
-    axes = tables["jumps.metrics"].set_index(["run", "seed"])[[DECAY, BATCH, AUGMENT]]
-    both = _totals(tables).join(axes).groupby(level="run").first()
-    both["published"] = _cells(_totals(tables)["published"])
-    strata = both[BATCH].astype(str) + both[AUGMENT].astype(str)
-    return rank_correlation(-both[DECAY].astype(float), both["published"], strata)
+    metrics = tables["jumps.metrics"].groupby("run").first()
+    if DECAY not in metrics:
+        return rank_correlation([], [], [])
+    totals = _cells(_totals(tables))["published"].reindex(metrics.index)
+    strata = metrics.reindex(columns=[BATCH, AUGMENT]).astype(str).agg(" ".join, axis=1)
+    return rank_correlation(-metrics[DECAY].astype(float), totals, strata)
 
 
 def _tells(label: str, other: str, tables: Tables, _: str) -> Test:

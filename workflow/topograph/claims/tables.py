@@ -10,10 +10,10 @@ import pandas as pd
 
 from topograph.claims.cells import BETA, RATE, SKIP
 from topograph.claims.companion import COMPANION
-from topograph.claims.jumps import BATCH, JUMP_CLAIMS
+from topograph.claims.jumps import JUMP_CLAIMS
 from topograph.claims.ledger import Claim, Tables, evaluate, sensitivity
 from topograph.claims.profiles import PROFILES
-from topograph.comparison.networks import AUGMENT, DECAY, classify_networks
+from topograph.comparison.networks import classify_networks
 from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
 from topograph.foundation.storage import read_table, write_table
@@ -35,7 +35,7 @@ COLUMNS = {
     "residual.metrics": (SKIP, "test_accuracy"),
     "residual.choices": (SKIP,),
     "residual-spectrum.quantities": (SKIP,),
-    "jumps.metrics": (BATCH, DECAY, AUGMENT, "test_loss"),
+    "jumps.metrics": ("test_loss",),
 }
 
 

@@ -179,8 +179,7 @@ def _supervised_problem(
     training: SupervisedTraining, seeds: list[int], analysis: Analysis
 ) -> str | None:
     if isinstance(analysis, JumpRetrain):
-        strange = sorted({*(analysis.weights_seeds or [])} - {*seeds})
-        return f"weights_seeds {strange} are not among seeds {seeds}" if strange else None
+        return _jumps_problem(seeds, analysis)
     if isinstance(analysis, Baselines) and analysis.epochs != ["last"]:
         return "baselines lie around the weights that training ends with: leave out epochs"
     schedule = training.schedule
@@ -192,4 +191,23 @@ def _supervised_problem(
         return f"epochs {analysis.epochs} name one twice: the last is {schedule.epochs}"
     if schedule.keep == "last" and analysis.epochs != ["last"]:
         return "epochs before the last are not kept: set schedule.keep to 'all'"
+    return None
+
+
+def _jumps_problem(seeds: list[int], analysis: JumpRetrain) -> str | None:
+    if strange := sorted({*(analysis.weights_seeds or [])} - {*seeds}):
+        return f"weights_seeds {strange} are not among seeds {seeds}"
+    for name in ("seeds", "steps"):
+        values = getattr(analysis, name)
+        if len(set(values)) < len(values):
+            return f"{name} {values} name one twice: each trajectory is retrained once"
+    points = len(analysis.seeds) * len(analysis.steps) * (analysis.epochs + 1)
+    # Defaults may be too many for a small study, which then has no map and says so.
+    for name in sorted(analysis.model_fields_set & {"knn", "neighbours"}):
+        if (value := getattr(analysis, name)) >= points:
+            return (
+                f"{name} is {value} for {points} points ({len(analysis.seeds)} seeds x "
+                f"{len(analysis.steps)} steps x {analysis.epochs + 1} epochs with the jump); "
+                f"allowed: 1 to {points - 1}; lower it or add points"
+            )
     return None
