@@ -146,7 +146,7 @@ def test_another_connectivity_samples_nothing(finished):
 
 
 def test_other_settings_of_the_map_retrain_nothing(finished):
-    replace(finished, "config/smoke.yaml", "epochs: 15}", "epochs: 15, knn: 7}")
+    replace(finished, "config/smoke.yaml", "maps: [phate, pca]}", "maps: [phate, pca], knn: 7}")
     assert due(finished) == {"embed": 2, "homology": 2, "figure": 6, **CLAIMS_AND_PAGES}
 
 
