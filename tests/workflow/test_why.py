@@ -208,7 +208,9 @@ def test_results_of_other_code_are_found_without_snakemakes_records(copied):
 
 def test_settings_that_changed_are_named(copied):
     config = copied.path / "config/smoke.yaml"
-    config.write_text(config.read_text().replace("maps: [phate, pca]}", "maps: [phate, pca], knn: 7}"))
+    config.write_text(
+        config.read_text().replace("maps: [phate, pca]}", "maps: [phate, pca], knn: 7}")
+    )
     shown = copied.make("why").stdout
     assert "  embed, 2 jobs: made with other settings: analysis.knn: 5 -> 7" in shown
     assert 'ARGS="--forcerun embed homology"' in shown

@@ -61,11 +61,13 @@ def phate(
     decay: float = 40,
     t: int | Literal["auto"] = "auto",
     mds_distance: Literal["euclidean", "cosine"] = "euclidean",
+    seed: int = 0,
 ) -> Phate:
     """Return the PHATE map of points known by their distances.
 
     ``distances`` is (N, N), symmetric, of any unit; coordinates are (N, n_components), centred,
-    of norm at most 1 and without a scale of their own. Nothing is random. Where all potentials
+    of norm at most 1 and without a scale of their own. Nothing is random but the vector, drawn from
+    ``seed``, that an iteration for eigenvectors of many points starts from. Where all potentials
     agree, all points lie at the origin.
     Raises TopographError for distances that are not square, symmetric, finite or are negative,
     and for options outside their range.
@@ -75,7 +77,7 @@ def phate(
     found = diffuse(distances, knn=knn, decay=decay, t=t)
     _check_components(len(found.potential), n_components)
     dissimilarity = _dissimilarity(found.potential, mds_distance)
-    return Phate(metric_scaling(dissimilarity, n_components), *found)
+    return Phate(metric_scaling(dissimilarity, n_components, seed), *found)
 
 
 def diffuse(

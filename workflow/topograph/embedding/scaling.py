@@ -19,7 +19,7 @@ LEAST_GAIN = 1e-6
 MANY_POINTS = 500
 
 
-def metric_scaling(dissimilarity: FloatArray, n_components: int) -> FloatArray:
+def metric_scaling(dissimilarity: FloatArray, n_components: int, seed: int = 0) -> FloatArray:
     """Return places (N, n_components), centred, turned and scaled onto the classic configuration.
 
     ``dissimilarity`` is (N, N), symmetric with a zero diagonal. Starts from the classic
@@ -30,25 +30,25 @@ def metric_scaling(dissimilarity: FloatArray, n_components: int) -> FloatArray:
     """
     if dissimilarity.max() <= RESOLVED_DISSIMILARITY:
         return np.zeros((len(dissimilarity), n_components))
-    start = classic_start(dissimilarity, n_components)
+    start = classic_start(dissimilarity, n_components, seed)
     return procrustes(start, _majorised(start, dissimilarity))[1]
 
 
-def classic_start(dissimilarity: FloatArray, n_components: int) -> FloatArray:
+def classic_start(dissimilarity: FloatArray, n_components: int, seed: int = 0) -> FloatArray:
     """Return principal component scores of the doubly centred squared dissimilarities.
 
     Coordinates grow with the eigenvalue, not its root, as in published PHATE maps.
     """
     doubly = centred(dissimilarity**2)
-    values, vectors = _leading(doubly, n_components)
+    values, vectors = _leading(doubly, n_components, seed)
     return with_fixed_signs(vectors * np.abs(values))
 
 
-def _leading(matrix: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+def _leading(matrix: FloatArray, count: int, seed: int) -> tuple[FloatArray, FloatArray]:
     """Return the eigenvalues of largest magnitude, in that order, and their vectors (N, count)."""
     if len(matrix) > MANY_POINTS:
         try:
-            start = np.random.default_rng(0).standard_normal(len(matrix))
+            start = np.random.default_rng(seed).standard_normal(len(matrix))
             values, vectors = eigsh(matrix, count, which="LM", v0=start, tol=1e-10)
         except ArpackNoConvergence:
             values, vectors = np.linalg.eigh(matrix)
