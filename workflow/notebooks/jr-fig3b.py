@@ -88,11 +88,15 @@ with figure_style():
         for value, colour in zip(values_of_decay, COLOURS, strict=False):
             group = shown[shown["decay"] == value]
             axes.scatter(group["test_loss"], group[column], s=16, color=colour, label=f"{value:g}")
-        axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("test loss at the trained weights")
         axes.set_title(words)
-    panels[0].legend(title="weight decay")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        title="weight decay",
+    )
 
 # %%
 share = shown["loss_range_squared"] * shown["components"] / shown["total_persistence_published"]
