@@ -119,7 +119,8 @@ caption = (
     "networks and other classes, with its error over classifiers. Below, what needs no retraining: "
     "the trained weights alone, and the points right after the jumps; then the last epoch alone. "
     "Retraining uses each network's own decay and augmentation, so that these labels enter the "
-    "features. "
+    "features. Where few settings are balanced, the label of one held out is rarer on the training "
+    "side, so that features which say nothing of it fall below chance. "
     + (f"As many epochs without a jump, first seeds only: {continued}." if continued else "")
 )
 values = {
