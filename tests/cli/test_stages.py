@@ -77,10 +77,13 @@ def test_claims_read_the_small_tables_of_every_run_once(monkeypatch: pytest.Monk
     assert set(outputs) == {"claims", "sensitivity"}
     read = sorted(path.split("/", 3)[2] + "/" + Path(path).name for path in inputs.values())
     assert read == [
+        *["embedding/jump-retrain.points.parquet"] * 2,
+        *["embedding/jump-retrain.quality.parquet"] * 2,
+        *["homology/jump-retrain.statistics.parquet"] * 2,
         *["spectrum/spectrum.quantities.parquet"] * 2,
         "topology/hessian-2d.choices.parquet",
         *["topology/hessian-3d.choices.parquet"] * 2,
-        *["train/metrics.parquet"] * 3,
+        *["train/metrics.parquet"] * 5,
     ]
 
 

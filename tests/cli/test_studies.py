@@ -26,8 +26,8 @@ def test_a_quick_check_counts_the_jobs_and_times_nothing(
     monkeypatch.setattr("topograph.cli.studies._print_cost", lambda *_: 1 / 0)
     shown = said(capsys, "check", "--quick", CONFIG / "smoke.yaml")
     assert shown.splitlines()[-1] == (
-        "jobs: 5 train, 5 landscape, 5 topology, 5 profile page, 2 spectrum, 2 jump-retrain, "
-        "2 embedding, 2 homology, 4 figure, 1 claims, 5 site; 38 in all"
+        "jobs: 5 train, 5 landscape, 5 topology, 5 profile page, 2 spectrum, 2 baselines, "
+        "2 jump-retrain, 2 embedding, 2 homology, 9 figure, 1 claims, 5 site; 45 in all"
     )
 
 

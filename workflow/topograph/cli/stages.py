@@ -9,7 +9,7 @@ from typing import Any
 
 from topograph.cli.selection import Selection, recorded
 from topograph.config.models import Baselines, JumpRetrain, Landscape, Spectrum, first_settings
-from topograph.config.notebooks import header
+from topograph.config.notebooks import NOTEBOOKS, header
 from topograph.config.runs import (
     Cell,
     claims_roles,
@@ -334,7 +334,7 @@ def _figure(study: Selection, figure: str) -> None:
         for entry in source["runs"]
         for path in study.made(entry["run"], source["analysis"])
     }
-    inputs |= {path: path for path in _tables_of_study(study, Path(notebook))}
+    inputs |= {path: path for path in _tables_of_study(study, Path(notebook).name)}
     inputs |= {"notebook": notebook, **_templates("page.html")}
     with recorded(study, "figure", outputs, inputs, parameters, notebooks=[notebook]):
         make_figure(
@@ -345,12 +345,12 @@ def _figure(study: Selection, figure: str) -> None:
         )
 
 
-def _tables_of_study(study: Selection, notebook: Path) -> list[str]:
+def _tables_of_study(study: Selection, notebook: str) -> list[str]:
     """Return the tables of the whole study that a notebook reads; draw the tree if it is not."""
     from topograph.embedding.tree import write_tree
 
     found = []
-    read = header(notebook).reads
+    read = header(NOTEBOOKS / notebook).reads
     if "classifiers" in read:
         found.append(f"{study.results}/claims/classifiers.parquet")
     if "artificial-tree" in read:
