@@ -23,10 +23,9 @@ from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_dataset, read_table, read_weights
 from topograph.geometry.directions import random_directions
 from topograph.objective.objective import Objective
-from topograph.trajectory import offsets, retraining
+from topograph.trajectory import retraining
 from topograph.trajectory.jump_retrain import jump_and_retrain, write_trajectories
-from topograph.trajectory.offsets import gram_of, write_trajectory
-from topograph.trajectory.retraining import RECORDED, Retrainer, recalibrate, without
+from topograph.trajectory.retraining import RECORDED, Retrainer, recalibrate
 
 SEEDS, STEPS, EPOCHS = [5, 2], [1.0, 0.25, 0.5], 2
 
@@ -186,21 +185,6 @@ def test_the_gram_matrix_holds_the_inner_products_of_the_offsets(
     np.testing.assert_array_equal(dataset["gram"], dataset["gram"].T)
 
 
-def test_the_gram_matrix_is_summed_over_blocks_of_parameters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    points = np.random.default_rng(0).standard_normal((3, 4, 101)).astype(np.float32)
-    files = [tmp_path / f"{i}.safetensors" for i in range(3)]
-    for file, part in zip(files, points, strict=True):
-        write_trajectory(file, part, {"train_loss": np.zeros(4)}, {})
-    flat = points.reshape(12, 101).astype(float)
-    for numbers in (12, 12 * 7, 2**23):
-        monkeypatch.setattr(offsets, "BLOCK_NUMBERS", numbers)
-        found = gram_of(files)
-        np.testing.assert_allclose(found, flat @ flat.T, rtol=1e-12)
-        np.testing.assert_array_equal(found, found.T)
-
-
 def test_recorded_losses_are_those_of_the_recorded_points(
     trained: tuple[Cell, Path],
     jumped: tuple[xr.Dataset, np.ndarray],
@@ -331,20 +315,6 @@ def test_recalibrated_buffers_are_the_statistics_of_the_data(
     with torch.no_grad():
         after = model(inputs)
         torch.testing.assert_close(after, model.train()(inputs), rtol=0.05, atol=0.05)
-
-
-def test_held_out_examples_are_the_same_each_time_and_never_retrained_on(
-    few_digits: Callable[..., Dataset],
-) -> None:
-    data = few_digits()
-    first, second = without(data, 0.1), without(data, 0.1)
-    count = len(data.train_inputs)
-    assert len(first.train_inputs) == len(first.train_targets) == count - round(0.1 * count)
-    assert torch.equal(first.train_inputs, second.train_inputs)
-    assert torch.equal(first.test_inputs, data.test_inputs)
-    assert without(data, 0.0) is data
-    with pytest.raises(TopographError, match=r"held_out is 0.999 of .*; allowed: from 0"):
-        without(data, 0.999)
 
 
 def test_a_trajectory_that_diverges_is_kept_and_marked(
