@@ -15,9 +15,9 @@ from topograph.claims.tables import (
     CLAIMS,
     code_of,
     evaluate_claims,
-    read_tables,
     write_claims,
 )
+from topograph.comparison.roles import read_tables
 from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_table, write_table
 from topograph.topology.choices import AS_SAMPLED, NUMBERS, WIDTHS

@@ -25,7 +25,8 @@ from topograph.geometry.directions import random_directions
 from topograph.objective.objective import Objective
 from topograph.trajectory import retraining
 from topograph.trajectory.jump_retrain import jump_and_retrain, write_trajectories
-from topograph.trajectory.retraining import RECORDED, Retrainer, recalibrate
+from topograph.trajectory.offsets import offset_file
+from topograph.trajectory.retraining import RECORDED, Retrainer
 
 SEEDS, STEPS, EPOCHS = [5, 2], [1.0, 0.25, 0.5], 2
 
@@ -51,7 +52,7 @@ def trained(
 
 
 def jump(trained: tuple[Cell, Path], path: Path, **options: Any) -> xr.Dataset:
-    given = {"seeds": SEEDS, "steps": STEPS, "epochs": EPOCHS, **options}
+    given = {"seeds": SEEDS, "steps": STEPS, "epochs": EPOCHS, "stacked": False, **options}
     return jump_and_retrain(*trained, path, **given)
 
 
@@ -62,12 +63,23 @@ def jumped(
     """The dataset and the offsets (seed, step, epoch, parameter) that its files hold."""
     path = tmp_path_factory.mktemp("jumps")
     dataset = jump(trained, path)
+    return dataset, offsets_in(path)
+
+
+def offsets_in(path: Path) -> np.ndarray:
     (folder,) = path.iterdir()
-    offsets = [
-        [read_weights(folder / f"jump-{seed}-{step}.safetensors")[0]["offsets"] for step in STEPS]
-        for seed in SEEDS
-    ]
-    return dataset, np.array(offsets)
+    return np.array(
+        [
+            [
+                [
+                    read_weights(offset_file(folder / f"jump-{seed}-{step}", epoch))[0]["offset"]
+                    for epoch in range(EPOCHS + 1)
+                ]
+                for step in STEPS
+            ]
+            for seed in SEEDS
+        ]
+    )
 
 
 def center(trained: tuple[Cell, Path]) -> dict[str, torch.Tensor]:
@@ -231,9 +243,11 @@ def test_return_statistics_are_1_at_the_jump_and_follow_the_offsets(
 
 
 def test_a_jump_of_no_length_stays_at_the_minimum(
-    trained: tuple[Cell, Path], tmp_path: Path
+    trained: tuple[Cell, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = jump(trained, tmp_path, seeds=[5], steps=[0.0], epochs=1)
+    told = capsys.readouterr().err
+    assert "jumps from digits-run: a step of 0 is no jump" in told and "along one ray" in told
     assert dataset["gram"].values[0, 0] == 0
     assert dataset["relative_distance"].isnull().all()
     history = read_table(trained[1].parent / "history.parquet")
@@ -253,9 +267,9 @@ def test_a_restart_repeats_no_finished_trajectory_and_changes_no_bit(
     retrained: list[int] = []
     original = Retrainer.retrain
 
-    def recorded(self: Retrainer, seed: int, step: float) -> Any:
-        retrained.append(seed)
-        return original(self, seed, step)
+    def recorded(self: Retrainer, jumps: Any) -> Any:
+        yield from original(self, jumps)
+        retrained.extend(seed for seed, _ in jumps)
 
     monkeypatch.setattr(Retrainer, "retrain", recorded)
     xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
@@ -268,7 +282,7 @@ def test_a_torn_file_of_a_trajectory_is_made_again(
     trained: tuple[Cell, Path], jumped: tuple[xr.Dataset, np.ndarray], tmp_path: Path
 ) -> None:
     jump(trained, tmp_path)
-    (file,) = tmp_path.glob(f"*/jump-{SEEDS[1]}-{STEPS[1]}.safetensors")
+    (file,) = tmp_path.glob(f"*/jump-{SEEDS[1]}-{STEPS[1]}/epoch-0001.safetensors")
     file.write_bytes(file.read_bytes()[:-5])
     xr.testing.assert_identical(jump(trained, tmp_path), jumped[0])
 
@@ -289,32 +303,10 @@ def test_other_settings_and_other_weights_share_no_file(
     for options in others:
         other = jump(trained, tmp_path, **few_options, **options)
         assert not other.identical(first)
-    assert len(list(tmp_path.glob("*/jump-5-1.0.safetensors"))) == 7
+    assert len(list(tmp_path.glob("*/jump-5-1.0"))) == 7
     again = jump(trained, tmp_path, **few_options, batch=20)
     xr.testing.assert_identical(again, first)
-    assert len(list(tmp_path.glob("*/jump-5-1.0.safetensors"))) == 7
-
-
-def test_recalibrated_buffers_are_the_statistics_of_the_data(
-    trained: tuple[Cell, Path], few_digits: Callable[..., Dataset]
-) -> None:
-    cell, weights = trained
-    state = trained_state(weights, 0, "last")[1]
-    model = load_state(build_model(cell.training.model, 0), state)
-    # One more than a batch of evaluation.
-    inputs = few_digits().train_inputs.repeat(9, 1, 1, 1)[:513]
-    norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
-    seen: list[torch.Tensor] = []
-    hook = norm.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    recalibrate(model, inputs)
-    hook.remove()
-    mean = torch.cat(seen).mean(dim=(0, 2, 3))
-    torch.testing.assert_close(norm.running_mean, mean, rtol=1e-4, atol=1e-6)
-    assert norm.momentum == 0.1 and not model.training
-    # In training mode a batch of all data is normalised alike.
-    with torch.no_grad():
-        after = model(inputs)
-        torch.testing.assert_close(after, model.train()(inputs), rtol=0.05, atol=0.05)
+    assert len(list(tmp_path.glob("*/jump-5-1.0"))) == 7
 
 
 def test_a_trajectory_that_diverges_is_kept_and_marked(
@@ -323,6 +315,16 @@ def test_a_trajectory_that_diverges_is_kept_and_marked(
     dataset = jump(trained, tmp_path, seeds=[5], steps=[0.25, 1.0], learning_rate=1e30)
     assert dataset["diverged"].values.tolist() == [[1, 1]]
     assert np.isfinite(dataset["train_loss"].sel(epoch=0)).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"seeds": []}, {"steps": []}, {"steps": [-0.5]}, {"epochs": 0}]
+)
+def test_nothing_to_do_is_refused(
+    trained: tuple[Cell, Path], tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with pytest.raises(TopographError, match="jumps from digits-run with .*; allowed: at least"):
+        jump(trained, tmp_path, **options)
 
 
 def test_a_family_without_epochs_is_refused(trained: tuple[Cell, Path], tmp_path: Path) -> None:

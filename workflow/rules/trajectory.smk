@@ -14,6 +14,7 @@ rule jump_retrain:
         f"{RESULTS}/benchmarks/trajectory/{{run}}/{{analysis}}.tsv"
     priority: 1
     resources:
+        **GPU,
         mem_mb=3000,
         runtime="8h",
     params:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from job import job
 
-from topograph.claims.tables import write_classifiers
+from topograph.comparison.networks import write_classifiers
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from job import job
+from job import device_of, job
 
 from topograph.config.models import JumpRetrain
 from topograph.config.runs import Cell
@@ -18,4 +18,5 @@ with job(snakemake):
         snakemake.input.weights,
         snakemake.output.trajectory,
         scratch=snakemake.params.scratch,
+        device=device_of(snakemake),
     )

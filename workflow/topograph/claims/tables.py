@@ -1,8 +1,8 @@
-"""The tables that claims are tested on: small ones of finished runs, by the role they play."""
+"""Every claim of every paper, tested on the tables of a study."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from topograph.claims.companion import COMPANION
 from topograph.claims.jumps import JUMP_CLAIMS
 from topograph.claims.ledger import Claim, Tables, evaluate, sensitivity
 from topograph.claims.profiles import PROFILES
-from topograph.comparison.networks import classify_networks
+from topograph.comparison.roles import read_tables
 from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
 from topograph.foundation.storage import read_table, write_table
@@ -66,13 +66,6 @@ def code_of(claim: Claim) -> str:
     return code_digest(MODULES[claim.paper])
 
 
-def write_classifiers(
-    results: str | Path, roles: Mapping[str, Mapping[str, Any]], path: str | Path
-) -> None:
-    """Write how often classifiers tell networks by the losses of some roles of a study."""
-    write_table(path, classify_networks(read_tables(Path(results), roles)))
-
-
 def write_claims(
     results: str | Path,
     roles: Mapping[str, Mapping[str, Any]],
@@ -82,10 +75,8 @@ def write_claims(
 ) -> None:
     """Write the tables ``claims`` and ``sensitivity`` of a study, each to its path.
 
-    ``results`` is the study's folder; ``roles`` maps a role to the ``table`` of a ``stage`` that it
-    reads, the name of the ``analysis`` and the ``runs`` (run, parameters) of its experiment;
-    ``classifiers`` is what `write_classifiers` wrote. Rows say by which ``code`` their claim was
-    tested.
+    For ``results`` and ``roles`` see `read_tables`; ``classifiers`` is what `write_classifiers`
+    wrote. Rows say by which ``code`` their claim was tested.
     """
     tables = dict(read_tables(Path(results), roles))
     if classifiers is not None:
@@ -98,23 +89,3 @@ def write_claims(
     }
     for name, rows in found.items():
         write_table(outputs[name], rows.assign(code=rows["claim"].map(codes)))
-
-
-def read_tables(results: Path, roles: Mapping[str, Mapping[str, Any]]) -> Tables:
-    """Return the tables of each role, with the grid's axes as columns."""
-    found = {}
-    for role, source in roles.items():
-        runs, table = source["runs"], source["table"]
-        file = f"{source['analysis']}.{table}.parquet"
-        found[f"{role}.metrics"] = _table(results / "train", "metrics.parquet", runs)
-        found[f"{role}.{table}"] = _table(results / source["stage"], file, runs)
-    return found
-
-
-def _table(folder: Path, file: str, runs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    parts = []
-    for entry in runs:
-        rows = read_table(folder / entry["run"] / file)
-        axes = {key: value for key, value in entry["parameters"].items() if key != "variant"}
-        parts.append(rows[rows["seed"].isin(entry["seeds"])].assign(**axes))
-    return pd.concat(parts).sort_values(["run", "seed"], kind="stable", ignore_index=True)

@@ -287,7 +287,7 @@ def _claims(study: Selection) -> None:
 
 def _classify(study: Selection, roles: dict[str, dict[str, Any]]) -> str | None:
     """Ask classifiers what the losses of some roles tell; return the file, None without roles."""
-    from topograph.claims.tables import write_classifiers
+    from topograph.comparison.networks import write_classifiers
 
     if not roles:
         return None

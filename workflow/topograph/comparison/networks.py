@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from topograph.comparison.classifiers import classify, quantile_classes
+from topograph.comparison.roles import read_tables
 from topograph.foundation.progress import track
+from topograph.foundation.storage import write_table
 
 JUMPS, GRID, RAYS, CONTINUED = "jump and retrain", "grid", "rays", "continued training"
 AT_MINIMUM, JUMPS_ALONE, LAST_EPOCH = "trained weights alone", "jumps alone", "last epoch alone"
@@ -18,6 +22,13 @@ GENERALISATION = "generalisation"
 # Quintiles, as published, need networks by the hundred.
 MANY_NETWORKS = 100
 REPEATS = 3
+
+
+def write_classifiers(
+    results: str | Path, roles: Mapping[str, Mapping[str, Any]], path: str | Path
+) -> None:
+    """Write how often classifiers tell networks by the losses of some roles of a study."""
+    write_table(path, classify_networks(read_tables(Path(results), roles)))
 
 
 def classify_networks(

@@ -239,7 +239,8 @@ class JumpRetrain(Strict):
 
     ``seeds`` are those of the rays; ``weights_seeds`` the training seeds to jump from, all unless
     given; ``batch`` is that of the training unless given; a step of 0 is a control without a jump;
-    ``held_out`` is the share of the training examples that retraining does not see. The rest is for
+    ``held_out`` is the share of the training examples that retraining does not see; ``stacked``
+    retrains all jumps as one training, ``auto`` where a probe finds that faster. The rest is for
     what is made of the points: ``maps`` by ``distance``; PHATE with ``knn``, ``t``,
     ``mds_distance``, by our code or the phate package (``engine``); the graph of ``neighbours``.
     """
@@ -254,6 +255,7 @@ class JumpRetrain(Strict):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     batch_norm: Literal["stale", "recalibrated"] = "stale"
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    stacked: bool | Literal["auto"] = "auto"
     maps: Annotated[list[Map], Field(min_length=1)] = ["phate", "pca", "tsne", "umap"]
     distance: Literal["cosine", "euclidean"] = "cosine"
     knn: Count = 5

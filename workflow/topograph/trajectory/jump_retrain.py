@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
 from topograph.config.models import JumpRetrain, SupervisedTraining
 from topograph.config.runs import Cell
 from topograph.families.training import trained_state
 from topograph.foundation.errors import TopographError
-from topograph.foundation.progress import track
 from topograph.foundation.provenance import code_digest, digest
 from topograph.foundation.storage import write_dataset
-from topograph.trajectory.offsets import gram_of, read_records, write_trajectory
-from topograph.trajectory.retraining import RECORDED, Retrainer, Retraining
+from topograph.landscape.plan import existing_device
+from topograph.trajectory.offsets import gram_of, read_records
+from topograph.trajectory.retraining import RECORDED, Retraining
 from topograph.trajectory.returns import return_statistics
+from topograph.trajectory.work import Stacked, Work
 
 
 def write_trajectories(
@@ -34,6 +31,7 @@ def write_trajectories(
     path: str | Path,
     *,
     scratch: str | Path,
+    device: str | None = None,
 ) -> None:
     """Write the trajectories from every training seed of a cell to ``path``.
 
@@ -54,6 +52,8 @@ def write_trajectories(
             batch_norm=analysis.batch_norm,
             held_out=analysis.held_out,
             weights_seed=seed,
+            stacked=analysis.stacked,
+            device=device,
         ).rename(seed="ray")
         for seed in analysis.weights_seeds or cell.seeds
     ]
@@ -77,6 +77,8 @@ def jump_and_retrain(
     batch_norm: str = "stale",
     held_out: float = 0.0,
     weights_seed: int = 0,
+    stacked: Stacked = "auto",
+    device: str | None = None,
     workers: int = 1,
 ) -> xr.Dataset:
     """Jump by each step along one filter-normalised ray per seed and retrain for ``epochs``.
@@ -86,85 +88,62 @@ def jump_and_retrain(
     augmentation are the training's. A step of 0 is a control: no jump, and so no return statistics.
     For ``batch_norm`` and ``held_out`` see `Retraining`. ``path`` keeps finished trajectories,
     which a later call does not repeat. ``weights_seed`` is the training seed jumped from.
-    Each trajectory takes one thread; ``workers`` processes share them, and change no bit.
+    Trajectories are retrained one by one on a thread of the processor each, which ``workers``
+    processes share without changing a bit, or ``stacked`` as one training on ``device``, which
+    changes rounding alone; "auto" has a short probe decide, and ``engine`` says what it was.
 
     Returns losses and accuracies (seed, step, epoch), on the examples retrained on and on the test
     set, and the same at the trained weights, ``minimum_…``; ``diverged`` (seed, step), 1 where a
     loss is not finite; ``gram`` (point, other), inner products of theta - theta_o in float64,
     points in the order (seed, step, epoch); the return statistics. Raises TopographError for a
-    family that is not supervised and a ``held_out`` that leaves nothing; weights that are NaN give
-    NaN.
+    family that is not supervised, where there is nothing to do, a ``held_out`` that leaves nothing,
+    a device that does not exist and a network that cannot be stacked; weights that are NaN give
+    NaN. What is asked for but tells little, one ray or a step of 0, is said on standard error.
     Source: sections 2 and 3 of Horoi et al. 2022 (arXiv 2102.00485) and their code.
     """
     training = cell.training
     if not isinstance(training, SupervisedTraining):
         raise TopographError(f"{cell.run} is of family {training.family}; allowed: supervised")
+    _check(cell.run, seeds, steps, epochs)
     how = Retraining(
         epochs, batch or training.schedule.batch, learning_rate, momentum, batch_norm, held_out
     )
     _, state = trained_state(weights, weights_seed, "last")
-    code = code_digest(__name__, *cell.modules)
-    folder = Path(path) / digest([training.model_dump(), vars(how), _digest(state), code])
-    jumps = _Jumps(cell.run, training, state, how, folder)
-    asked = [(seed, step) for seed in seeds for step in steps]
-    jumps.make([jump for jump in asked if read_records(jumps.file(*jump)) is None], workers)
-    records = [read_records(jumps.file(*jump)) or {} for jump in asked]
-    gram = gram_of([jumps.file(*jump) for jump in asked])
-    with one_thread():
-        minimum = jumps.retrainer().minimum()
+    place = str(existing_device(device))
+    kept = [training.model_dump(), vars(how), _digest(state), place, stacked]
+    folder = Path(path) / digest([*kept, code_digest(__name__, *cell.modules)])
+    work = Work(cell.run, training, state, how, folder, place, stacked)
+    jumps = [(seed, step) for seed in seeds for step in steps]
+    work.make(jumps, workers)
+    records = [read_records(work.place(jump)) or {} for jump in jumps]
+    gram = gram_of(work.files(jumps))
+    minimum = work.minimum()
     shape = (len(seeds), len(steps), epochs + 1)
     found = _dataset(gram, records, shape).assign_coords(
         seed=list(seeds), step=list(steps), epoch=list(range(epochs + 1))
     )
     found = found.assign({f"minimum_{name}": minimum[name] for name in RECORDED})
-    return found.assign_attrs(run=cell.run, batch_norm=batch_norm)
+    return found.assign_attrs(run=cell.run, batch_norm=batch_norm, engine=work.engine)
 
 
-@dataclass(frozen=True)
-class _Jumps:
-    """The trajectories of one trained network, a file for each in ``folder``."""
-
-    run: str
-    training: SupervisedTraining
-    state: Mapping[str, np.ndarray]
-    how: Retraining
-    folder: Path
-
-    def file(self, seed: int, step: float) -> Path:
-        return self.folder / f"jump-{seed}-{step!r}.safetensors"
-
-    def retrainer(self) -> Retrainer:
-        return Retrainer(self.training, self.state, self.how)
-
-    def make(self, jumps: Sequence[tuple[int, float]], workers: int) -> None:
-        """Retrain from each jump, a seed and a step, in as many processes as there are workers."""
-        if workers <= 1 or len(jumps) <= 1:
-            self.retrain(jumps)
-            return
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            for done in [pool.submit(self.retrain, jumps[i::workers]) for i in range(workers)]:
-                done.result()
-
-    def retrain(self, jumps: Sequence[tuple[int, float]]) -> None:
-        """Retrain from each jump on one thread and write where it went."""
-        if not jumps:
-            return
-        with one_thread():
-            retrainer = self.retrainer()
-            for seed, step in track(jumps, f"jumps from {self.run}", len(jumps)):
-                offsets, records = retrainer.retrain(seed, step)
-                write_trajectory(self.file(seed, step), offsets, records, vars(self.how))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch have one thread: the last bits of a training depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _check(run: str, seeds: Sequence[int], steps: Sequence[float], epochs: int) -> None:
+    if not seeds or not steps or min(steps) < 0 or epochs < 1:
+        raise TopographError(
+            f"jumps from {run} with seeds {list(seeds)}, steps {list(steps)} and {epochs} epochs; "
+            "allowed: at least one seed, one step from 0 and one epoch; published are 4 seeds and "
+            "steps 0.25, 0.5, 0.75 and 1"
+        )
+    if 0 in steps:
+        print(
+            f"jumps from {run}: a step of 0 is no jump; its trajectory is kept as a control, "
+            "without return statistics",
+            file=sys.stderr,
+        )
+    if len(seeds) == 1:
+        print(
+            f"jumps from {run}: along one ray nothing tells how far rays differ; give more seeds",
+            file=sys.stderr,
+        )
 
 
 def _digest(state: Mapping[str, np.ndarray]) -> str:

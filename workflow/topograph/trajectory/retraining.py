@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,17 @@ RECORDED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 HELD_OUT_SEED = 4
 
 
+# The seed of a ray, and how far along it.
+Jump = tuple[int, float]
+
+
+class Epoch(NamedTuple):
+    """Where trajectories are: offsets theta - theta_o (jump, parameter), and a record for each."""
+
+    offsets: np.ndarray
+    records: list[dict[str, float]]
+
+
 @dataclass(frozen=True)
 class Retraining:
     """How every point is retrained: SGD from empty buffers at a constant learning rate.
@@ -42,72 +54,84 @@ class Retraining:
     batch_norm: str
     held_out: float
 
+    def optimiser(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.SGD:
+        """Return SGD without a history, its step in one pass over all parameters."""
+        return torch.optim.SGD(
+            parameters,
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=weight_decay,
+            fused=True,
+        )
+
+    def order(self, seed: int, epoch: int) -> int:
+        """Return the seed of the batches of an epoch, one for all steps along a ray."""
+        return derive_seed(seed, "retrain", epoch)
+
 
 class Retrainer:
-    """A trained network, its data, and retraining from jumps away from its weights theta_o.
+    """A trained network, its data, and retraining from one jump at a time away from theta_o.
 
     Convolutions run channels last, evaluations with batch norm folded into them; the numbers are
     those of the plain network to rounding, and the same ones whatever was retrained before.
     """
 
     def __init__(
-        self, training: SupervisedTraining, state: Mapping[str, np.ndarray], how: Retraining
+        self,
+        training: SupervisedTraining,
+        state: Mapping[str, np.ndarray],
+        how: Retraining,
+        dataset: Dataset,
     ) -> None:
-        self._training, self._state, self._how = training, state, how
-        self._dataset = _channels_last(without(build_data(training.data), how.held_out))
-        network = build_network(training, self._dataset, 0)
-        self._model = load_state(network.to(memory_format=torch.channels_last), state).eval()
-        self._loss = build_loss(training.loss)
-        self._origin = {n: p.detach().clone() for n, p in self._model.named_parameters()}
-        self._evaluated = fused(self._model, self._dataset.train_inputs[:2])
+        self.training, self.state, self.how, self.dataset = training, state, how, dataset
+        self.loss = build_loss(training.loss)
+        network = build_network(training, dataset, 0)
+        self.model = load_state(network.to(memory_format=torch.channels_last), state).eval()
+        self.origin = {n: p.detach().clone() for n, p in self.model.named_parameters()}
+        self._evaluated = fused(self.model, dataset.train_inputs[:2])
 
     def minimum(self) -> dict[str, float]:
         """Return losses and accuracies at theta_o, on the buffers of the training."""
-        load_state(self._model, self._state)
-        return evaluate(self._evaluated, self._dataset, self._loss)
+        load_state(self.model, self.state)
+        return evaluate(self._evaluated, self.dataset, self.loss)
 
-    def retrain(self, seed: int, step: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Jump by ``step`` along the ray of a seed and retrain.
-
-        Returns offsets theta - theta_o (epoch, parameter) and the records (epoch,), epoch 0 being
-        the jump.
-        """
-        how = self._how
-        self._jump(seed, step)
-        optimiser = torch.optim.SGD(
-            self._model.parameters(),
-            lr=how.learning_rate,
-            momentum=how.momentum,
-            weight_decay=self._training.optimiser.weight_decay,
-            fused=True,
-        )
-        anchor = flatten(self._origin)
-        offsets, records = [], []
-        for epoch in range(how.epochs + 1):
+    def retrain(self, jumps: Sequence[Jump]) -> Iterator[Epoch]:
+        """Make one jump and retrain; yield every epoch, the first being the jump itself."""
+        ((seed, step),) = jumps
+        self.jump(seed, step)
+        decay = self.training.optimiser.weight_decay
+        optimiser = self.how.optimiser(self.model.parameters(), decay)
+        anchor = flatten(self.origin)
+        for epoch in range(self.how.epochs + 1):
             if epoch:
-                order = derive_seed(seed, "retrain", epoch)
+                order = self.how.order(seed, epoch)
                 train_epoch(
-                    self._model, optimiser, self._dataset, self._loss, batch=how.batch, seed=order
+                    self.model, optimiser, self.dataset, self.loss, batch=self.how.batch, seed=order
                 )
-            here = flatten(dict(self._model.named_parameters())).detach()
-            offsets.append((here - anchor).numpy())
-            records.append(evaluate(self._evaluated, self._dataset, self._loss))
-        return np.stack(offsets), {n: np.array([row[n] for row in records]) for n in RECORDED}
+            here = flatten(dict(self.model.named_parameters())).detach()
+            record = evaluate(self._evaluated, self.dataset, self.loss)
+            yield Epoch((here - anchor).numpy()[None], [record])
 
-    def _jump(self, seed: int, step: float) -> None:
-        load_state(self._model, self._state)
+    def jump(self, seed: int, step: float) -> None:
+        """Set the network to the point at ``step`` along the ray of a seed."""
+        load_state(self.model, self.state)
         direction = self._direction(seed)
         with torch.no_grad():
-            for name, parameter in self._model.named_parameters():
-                parameter.copy_(self._origin[name] + step * direction[name])
-        if self._how.batch_norm == "recalibrated":
-            recalibrate(self._model, self._dataset.train_inputs)
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(self.origin[name] + step * direction[name])
+        if self.how.batch_norm == "recalibrated":
+            recalibrate(self.model, self.dataset.train_inputs)
 
     def _direction(self, seed: int) -> dict[str, Tensor]:
-        first = (self._dataset.train_inputs[:1], self._dataset.train_targets[:1])
-        objective = Objective.from_model(self._model.eval(), self._loss, first)
+        first = (self.dataset.train_inputs[:1], self.dataset.train_targets[:1])
+        objective = Objective.from_model(self.model.eval(), self.loss, first)
         drawn = random_directions(objective, 1, seed=derive_seed(seed, "jump"))
         return {name: value[0] for name, value in drawn.vectors.items()}
+
+
+def retraining_data(training: SupervisedTraining, held_out: float) -> Dataset:
+    """Return what retraining reads: the data of the training, a share of them held out."""
+    return _channels_last(without(build_data(training.data), held_out))
 
 
 def _channels_last(dataset: Dataset) -> Dataset:
