@@ -149,7 +149,8 @@ gpu: $(READY) ## run the CUDA tests, the smoke study and the benchmarks on a GPU
 		$(BIN)/python -m pytest -m cuda && \
 		$(MAKE) --no-print-directory smoke PROFILE=gpu && \
 		$(MAKE) --no-print-directory $(PEERS) && \
-		.venv-peers/bin/python tests/bench/bench.py --device cuda; \
+		.venv-peers/bin/python tests/bench/bench.py --device cuda && \
+		$(BIN)/python tests/bench/trajectories.py stacked --device cuda; \
 	fi
 
 $(PEERS): envs/peers.txt pyproject.toml | $(VENV)/.uv

@@ -1,4 +1,4 @@
-"""Retraining against the plain way, PHATE against its package, the Gram route against stacking."""
+"""Retraining against the plain way and stacked, PHATE against its package, the Gram route."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from topograph.families.supervised import build_network, evaluate, make_optimise
 from topograph.families.training import train, trained_state
 from topograph.foundation.seeds import derive_seed
 from topograph.geometry.gram import distances
-from topograph.trajectory.offsets import gram_of, write_trajectory
+from topograph.trajectory.offsets import gram_of, offset_file, write_offset
 
 SEEDS, STEPS = (0, 1, 2, 3), (0.25, 0.5, 0.75, 1.0)
-EPOCHS = 40
+EPOCHS, FEW_EPOCHS = 40, 4
 PARAMETERS, POINTS = 1_000_000, 640
 CONTENT = {
     "family": "supervised",
@@ -48,11 +48,11 @@ def run(device: str, only: list[str], repeats: int) -> None:
     start, rows = begin(__file__), []
     for name, part in PARTS.items():
         if name in only:
-            rows += part(repeats)
+            rows += part(device, repeats)
     publish("trajectories", rows, device, start)
 
 
-def retraining(repeats: int) -> list[dict[str, object]]:
+def retraining(device: str, repeats: int) -> list[dict[str, object]]:
     """Time 16 trajectories of a WideResNet-10-1 on digits, two processes on both sides."""
     cell = Cell("digits", (0,), TRAINING.validate_python(CONTENT))
     with tempfile.TemporaryDirectory() as folder:
@@ -60,9 +60,7 @@ def retraining(repeats: int) -> list[dict[str, object]]:
         weights = Path(folder) / "weights.safetensors"
 
         def own() -> None:
-            asked = {"seeds": SEEDS, "steps": STEPS, "epochs": EPOCHS, "workers": 2}
-            with tempfile.TemporaryDirectory() as scratch:
-                tg.jump_and_retrain(cell, weights, scratch, **asked)
+            _retrain(cell, weights, EPOCHS, workers=2, stacked=False)
 
         def plain() -> None:
             jumps = [(seed, step) for seed in SEEDS for step in STEPS]
@@ -73,6 +71,46 @@ def retraining(repeats: int) -> list[dict[str, object]]:
         times = alternate({"own": own, "plain": plain}, "cpu", repeats)
     row = {"work": "retraining", "size": f"{len(SEEDS) * len(STEPS)} x {EPOCHS} epochs"}
     return [_row({**row, "rival": "two plain processes"}, times["own"], times["plain"])]
+
+
+def stacked(device: str, repeats: int) -> list[dict[str, object]]:
+    """Time 16 trajectories as one training on a device against two processes, of two networks.
+
+    A probe of each is what decides; on a processor it is the small network that gains.
+    """
+    rows = []
+    small = {"target": "trajectories:Perceptron"}
+    for name, model in (("WideResNet-10-1", CONTENT["model"]), ("perceptron", small)):
+        cell = Cell("digits", (0,), TRAINING.validate_python({**CONTENT, "model": model}))
+        with tempfile.TemporaryDirectory() as folder:
+            train(cell, folder)
+            weights = Path(folder) / "weights.safetensors"
+            ways = {
+                "own": {"stacked": True, "device": device},
+                "one by one": {"stacked": False, "workers": 2},
+            }
+            calls = {
+                way: lambda c=cell, w=weights, o=options: _retrain(c, w, FEW_EPOCHS, **o)
+                for way, options in ways.items()
+            }
+            times = alternate(calls, device, repeats)
+        row = {"work": "stacked", "size": f"16 {name} x {FEW_EPOCHS} epochs"}
+        rows.append(_row({**row, "rival": "one by one"}, times["own"], times["one by one"]))
+    return rows
+
+
+class Perceptron(torch.nn.Sequential):
+    """A network whose steps are mostly waiting."""
+
+    def __init__(self) -> None:
+        linear = torch.nn.Linear
+        super().__init__(torch.nn.Flatten(), linear(64, 32), torch.nn.ReLU(), linear(32, 10))
+
+
+def _retrain(cell: Cell, weights: Path, epochs: int, **options: object) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        asked = {"seeds": SEEDS, "steps": STEPS, "epochs": epochs}
+        tg.jump_and_retrain(cell, weights, scratch, **asked, **options)
 
 
 def _plainly(weights: Path, jumps: list[tuple[int, float]]) -> None:
@@ -98,7 +136,7 @@ def _plainly(weights: Path, jumps: list[tuple[int, float]]) -> None:
             evaluate(model, dataset, loss)
 
 
-def maps(repeats: int) -> list[dict[str, object]]:
+def maps(device: str, repeats: int) -> list[dict[str, object]]:
     """Time PHATE on trees of 1,000 and 5,000 points, potentials equal.
 
     Of 5,000 points the package's scaling takes longer than all else here: potentials alone, once.
@@ -137,13 +175,12 @@ def _package(apart: np.ndarray, *, whole: bool) -> np.ndarray:
     return np.asarray(operator.transform() if whole else operator.diff_potential)
 
 
-def gram(repeats: int) -> list[dict[str, object]]:
+def gram(device: str, repeats: int) -> list[dict[str, object]]:
     """Time the Gram matrix of 640 points of a million parameters, each way in its own process."""
     with tempfile.TemporaryDirectory() as folder:
         draw = np.random.default_rng(0)
-        for i in range(16):
-            offsets = draw.standard_normal((POINTS // 16, PARAMETERS), dtype=np.float32)
-            write_trajectory(Path(folder) / f"{i}.safetensors", offsets, {}, {})
+        for i in range(POINTS):
+            write_offset(Path(folder), i, draw.standard_normal(PARAMETERS, dtype=np.float32))
         times: dict[str, list[float]] = {"own": [], "stacked": []}
         peaks: dict[str, list[float]] = {"own": [], "stacked": []}
         for _ in range(repeats):
@@ -167,13 +204,13 @@ def one_gram(name: str, folder: str) -> None:
 
     from safetensors.numpy import load_file
 
-    files = sorted(Path(folder).glob("*.safetensors"))
+    files = [offset_file(Path(folder), i) for i in range(POINTS)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     if name == "own":
         gram_of(files)
     else:
-        whole = np.concatenate([load_file(file)["offsets"] for file in files])
+        whole = np.stack([load_file(file)["offset"] for file in files])
         _ = whole @ whole.T
     spent = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -192,7 +229,7 @@ def _row(row: dict[str, object], own: list[float], rival: list[float]) -> dict[s
     return found
 
 
-PARTS = {"retraining": retraining, "maps": maps, "gram": gram}
+PARTS = {"retraining": retraining, "stacked": stacked, "maps": maps, "gram": gram}
 
 
 def main() -> None:
@@ -200,6 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", default=list(PARTS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--gram", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.gram:
@@ -208,7 +246,7 @@ def main() -> None:
     os.chdir(ROOT)
     warnings.simplefilter("ignore")
     torch.set_num_threads(2)
-    run("cpu", options.parts, options.repeats)
+    run(options.device, options.parts, options.repeats)
 
 
 if __name__ == "__main__":
