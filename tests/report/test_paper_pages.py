@@ -84,7 +84,7 @@ def test_a_study_says_what_it_asks_of_the_page() -> None:
     assert asked.parameters("reports/smoke/papers/profiles.html") == {
         "figures": [
             *["tlp-fig3", "tlp-fig4", "topo-fig1"],
-            *["jr-fig1a", "jr-fig1b", "jr-fig2a", "jr-fig2d", "jr-fig3a", "jr-fig3b"],
+            *["jr-fig1b", "jr-fig2d", "jr-fig3a"],
         ],
         "claims": [
             *["pinn-grid", "pinn-betas-spectrum", "unet-epochs"],

@@ -111,7 +111,7 @@ def test_a_diverging_learning_rate_is_a_result(checkout):
 
 
 def test_an_interrupted_run_goes_on(checkout):
-    epochs = 40
+    epochs = 15
     write(checkout, schedule={"epochs": epochs, "batch": 128})
     (member,) = Asked.of(checkout.path / "config/tiny.yaml").members
     weights = checkout.path / f"results/tiny/train/{member.cell.run}/weights.safetensors"

@@ -17,7 +17,7 @@ EXPECTED = {
         "jump_retrain": 2,
         "baselines": 2,
         "artificial_tree": 1,
-        "figure": 9,
+        "figure": 6,
         "claims": 1,
         "paper_page": 3,
         "site": 1,

@@ -81,7 +81,7 @@ def test_an_edit_of_the_merge_tree_reruns_topology_and_later(finished):
     assert due(finished) == {
         **dict.fromkeys(["topology", "profile_page"], 5),
         "homology": 2,
-        "figure": 9,
+        "figure": 6,
         **CLAIMS_AND_PAGES,
     }
 
@@ -91,7 +91,7 @@ def test_an_edit_of_phate_reruns_the_maps_and_later(finished):
     assert due(finished) == {
         **dict.fromkeys(["embed", "homology", "baselines"], 2),
         "artificial_tree": 1,
-        "figure": 6,
+        "figure": 3,
         **CLAIMS_AND_PAGES,
     }
 
@@ -153,7 +153,7 @@ def test_another_connectivity_samples_nothing(finished):
 
 def test_other_settings_of_the_map_retrain_nothing(finished):
     replace(finished, "config/smoke.yaml", "maps: [phate, pca]}", "maps: [phate, pca], knn: 7}")
-    assert due(finished) == {"embed": 2, "homology": 2, "figure": 6, **CLAIMS_AND_PAGES}
+    assert due(finished) == {"embed": 2, "homology": 2, "figure": 3, **CLAIMS_AND_PAGES}
 
 
 def test_more_seeds_train_only_the_new_ones(finished):

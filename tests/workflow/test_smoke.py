@@ -12,7 +12,7 @@ import xarray as xr
 from topograph.foundation.provenance import file_digest
 
 pytestmark = pytest.mark.workflow
-JUMPS = ("jr-fig1a", "jr-fig1b", "jr-fig2a", "jr-fig2d", "jr-fig3a", "jr-fig3b")
+JUMPS = ("jr-fig1b", "jr-fig2d", "jr-fig3a")
 FIGURES = ("tlp-fig3", "tlp-fig4", "topo-fig1", *JUMPS)
 
 

@@ -200,7 +200,7 @@ def test_results_of_other_code_are_found_without_snakemakes_records(copied):
     assert copied.jobs(remade.stdout) == {
         **dict.fromkeys(["topology", "profile_page"], 5),
         "homology": 2,
-        "figure": 9,
+        "figure": 6,
         "claims": 1,
         "paper_page": 3,
         "site": 1,

@@ -4,6 +4,7 @@ from os.path import relpath
 
 from snakemake.exceptions import WorkflowError
 
+from topograph.archive.digests import KnownDigests
 from topograph.config.load import parse_study
 from topograph.config.models import Landscape, first_settings
 from topograph.config.notebooks import NOTEBOOKS, header
@@ -19,7 +20,8 @@ from topograph.config.runs import (
 )
 from topograph.data.sources import files_of
 from topograph.foundation.errors import TopographError, nearest
-from topograph.foundation.provenance import code_digest
+
+code_digest = KnownDigests().code_digest
 
 
 def shards_of(received):

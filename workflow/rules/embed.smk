@@ -47,6 +47,7 @@ rule artificial_tree:
         quality=f"{RESULTS}/artificial-tree.quality.parquet",
     log:
         f"{RESULTS}/logs/artificial-tree.log",
+    localrule: True
     resources:
         mem_mb=2000,
         runtime="30m",

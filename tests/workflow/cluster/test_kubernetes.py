@@ -79,7 +79,7 @@ def test_every_job_of_a_study_can_be_planned(with_executor, store):
 
 def test_a_training_asks_for_its_image_memory_and_core_and_gets_the_sources(with_executor, store):
     jobs = asked(with_executor("kubernetes"), store)
-    assert len(jobs) == 6
+    assert len(jobs) == 5
     for job in jobs:
         container, pod = container_of(job), job["spec"]["template"]["spec"]
         assert container["image"] == IMAGE

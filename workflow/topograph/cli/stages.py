@@ -47,7 +47,7 @@ def add_commands(commands: Any) -> None:
             stage.add_argument("only", nargs="*", metavar="name", help=only)
         if name not in ("train", "claims", "figure"):
             stage.add_argument("--analysis", help="one analysis by name; all by default")
-        if name in ("sample", "spectrum"):
+        if name in ("sample", "spectrum", "jump"):
             stage.add_argument("--device", default="cpu", help="cpu (default) or cuda")
         stage.add_argument(
             "--threads",
@@ -218,13 +218,17 @@ def _jump(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> Non
     outputs = {"trajectory": study.file("trajectory", cell, f"{name}.nc")}
     inputs = _weights(study, cell)
     parameters = _first_parameters(study, cell, name, analysis)
-    with recorded(study, "jump_retrain", outputs, inputs, parameters, modules=cell.modules):
+    device = study.options.device
+    with recorded(
+        study, "jump_retrain", outputs, inputs, parameters, modules=cell.modules, device=device
+    ):
         write_trajectories(
             cell,
             analysis,
             inputs["weights"],
             outputs["trajectory"],
             scratch=parameters["scratch"],
+            device=device,
         )
 
 
