@@ -15,7 +15,7 @@ from pypdf import PdfReader
 pytestmark = pytest.mark.workflow
 MEGABYTE = 2**20
 PHONE = 375
-FIGURES = 9
+FIGURES = 6
 OWN = ("index", "runs", "claims", "provenance")
 HAS_ID = "id => document.getElementById(id) !== null"
 
@@ -39,7 +39,7 @@ def links(page) -> list[str]:
 def test_every_page_opens_with_its_pictures_and_links(page, smoke):
     reports = smoke.path / "reports/smoke"
     expected = {"index.html": FIGURES, "profiles.html": 2, "companion.html": 1}
-    expected["jump-and-retrain.html"] = 6
+    expected["jump-and-retrain.html"] = 3
     assert len(pages(reports)) == len(OWN) + 3 + FIGURES + 5
     anchored = set()
     for path in pages(reports):
