@@ -30,6 +30,7 @@ _PUBLIC = {
     "quantities": "topograph.topology.quantities",
     "random_directions": "topograph.geometry.directions",
     "sample": "topograph.landscape.sampling",
+    "similarity": "topograph.comparison.similarity",
     "train": "topograph.families.training",
 }
 __all__ = sorted(_PUBLIC)
