@@ -1,1 +1,1 @@
-"""Comparing models: paired tests on the same examples."""
+"""Comparing models: paired tests, classifiers, and how alike networks are."""
