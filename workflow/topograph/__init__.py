@@ -10,6 +10,7 @@ from typing import Any
 _PUBLIC = {
     "Objective": "topograph.objective.objective",
     "TopographError": "topograph.foundation.errors",
+    "connect": "topograph.landscape.curves",
     "diagram_distance": "topograph.topology.distances",
     "difference_directions": "topograph.geometry.directions",
     "embed": "topograph.embedding.manifold",
