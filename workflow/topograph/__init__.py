@@ -21,6 +21,8 @@ _PUBLIC = {
     "hessian_trace": "topograph.landscape.spectrum",
     "interpolate": "topograph.landscape.sampling",
     "jump_and_retrain": "topograph.trajectory.jump_retrain",
+    "largest_stable_rate": "topograph.landscape.stable",
+    "layer_blocks": "topograph.landscape.point",
     "merge_tree": "topograph.topology.merge_tree",
     "path_directions": "topograph.geometry.directions",
     "persistence": "topograph.topology.persistence",
@@ -31,7 +33,9 @@ _PUBLIC = {
     "quantities": "topograph.topology.quantities",
     "random_directions": "topograph.geometry.directions",
     "sample": "topograph.landscape.sampling",
+    "sharpness": "topograph.landscape.sharpness",
     "similarity": "topograph.comparison.similarity",
+    "stationary": "topograph.landscape.point",
     "train": "topograph.families.training",
 }
 __all__ = sorted(_PUBLIC)
