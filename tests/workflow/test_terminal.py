@@ -37,7 +37,7 @@ sys.path.insert(0, {scripts!r})
 from topograph.foundation.errors import DataError
 
 run = snakemake.wildcards.run
-print("before the log of", run, file=sys.stderr)
+os.write(2, f"before the log of {{run}}\\n".encode())  # whole, though two jobs write at once
 if run == "broken":
     import no_such_module
 if run == "silent":
