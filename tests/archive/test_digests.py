@@ -39,6 +39,16 @@ def test_a_digest_is_computed_once_for_all_starts(
     assert counted == [(MODULE,), ()]
 
 
+def test_the_code_of_a_job_has_the_digest_of_its_manifest_from_any_folder(
+    tmp_path: Path, counted: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = provenance.Code((MODULE,), ("workflow/scripts/train.py",))
+    assert KnownDigests(tmp_path).of(code) == code.digest()
+    monkeypatch.chdir(tmp_path)
+    assert KnownDigests(tmp_path).of(code) == code.digest()
+    assert counted == [(MODULE,)]
+
+
 def test_an_edit_of_any_source_is_seen(
     tmp_path: Path, counted: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,12 +65,15 @@ def test_an_edit_of_any_source_is_seen(
     assert len(counted) == 2
 
 
-def test_what_lies_outside_is_digested_each_time(
+def test_what_lies_outside_is_digested_once_at_each_start(
     tmp_path: Path, counted: list[tuple[str, ...]]
 ) -> None:
     for _ in range(2):
-        KnownDigests(tmp_path).code_digest("yaml", scripts=[SCRIPT])
+        start = KnownDigests(tmp_path)
+        for _ in range(3):
+            start.code_digest("yaml", scripts=[SCRIPT])
     assert counted == [("yaml",)] * 2
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", "\0"])

@@ -10,7 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 from topograph.foundation.errors import DataError
-from topograph.foundation.provenance import PACKAGE_ROOT, canonical_json, code_digest, digest
+from topograph.foundation.provenance import (
+    PACKAGE_ROOT,
+    Code,
+    canonical_json,
+    code_digest,
+    digest,
+)
 from topograph.foundation.storage import read_json, write_json
 
 SOURCES = ("topograph/**/*.py", "scripts/*.py", "notebooks/*.py")
@@ -28,18 +34,25 @@ class KnownDigests:
     def __init__(self, folder: Path | None = None) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self._folder = folder or cache / "topograph" / "digests"
+        self._outside: dict[str, str] = {}
+
+    def of(self, code: Code) -> str:
+        """Return the digest of a job's code as it is today; raises as ``code_digest`` does."""
+        return self.code_digest(*code.modules, scripts=code.scripts)
 
     def code_digest(self, *modules: str, scripts: Iterable[str | Path] = ()) -> str:
-        """Return the digest; raises as ``provenance.code_digest`` does."""
-        scripts = [str(script) for script in scripts]
-        # Modules of the user's own lie elsewhere.
-        if any(name.split(".")[0] != "topograph" for name in modules):
-            return code_digest(*modules, scripts=scripts)
-        asked = canonical_json([modules, scripts])
-        if asked not in self._known:
-            self._known[asked] = code_digest(*modules, scripts=scripts)
-            self._keep()
-        return self._known[asked]
+        """Return the digest, scripts relative to the repository; raises as the function does."""
+        root = PACKAGE_ROOT.parent
+        scripts = [root / script for script in scripts]
+        asked = canonical_json([modules, [os.path.relpath(script, root) for script in scripts]])
+        # Modules of the user's own lie elsewhere: the file would not see an edit of them.
+        own = any(name.split(".")[0] != "topograph" for name in modules)
+        known = self._outside if own else self._known
+        if asked not in known:
+            known[asked] = code_digest(*modules, scripts=scripts)
+            if not own:
+                self._keep()
+        return known[asked]
 
     @cached_property
     def _file(self) -> Path:

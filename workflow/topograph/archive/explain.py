@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from topograph.archive.digests import KnownDigests
 from topograph.archive.history import SUFFIX, Job, Makers, Sums, read_job, short_path
 from topograph.foundation.errors import DataError, nearest
 from topograph.foundation.provenance import Code
@@ -29,12 +30,12 @@ def explain(file: str | Path) -> str:
 
 
 class _History:
-    """What was told so far: no job is described twice, no file or code digest taken twice."""
+    """What was told so far: no job is described twice, no digest of a file taken twice."""
 
     def __init__(self) -> None:
         self._makers, self._sums = Makers(), Sums()
         self._told: dict[Path, int] = {}
-        self._codes: dict[Code, str] = {}
+        self._digests = KnownDigests()
         self._versions: Mapping[str, str] = {}
         self._data: set[tuple[str, str]] = set()
 
@@ -104,7 +105,7 @@ class _History:
             return "code not recorded: the manifest is older than code digests"
         digest, code = recorded
         try:
-            today = self._codes.setdefault(code, code.digest())
+            today = self._digests.of(code)
         except (ModuleNotFoundError, FileNotFoundError) as error:
             return f"code {digest}, which cannot be compared: {error}"
         same = "today's code" if today == digest else f"NOT today's code ({today})"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from topograph.archive.asked import Asked
+from topograph.archive.digests import KnownDigests
 from topograph.archive.history import Job, Sums, read_jobs
 from topograph.foundation.provenance import Code, canonical_json
 
@@ -68,7 +69,7 @@ class Judge:
         self._asked = asked
         self._folders = {"results": results, "reports": reports}
         self._sums = Sums()
-        self._codes: dict[Code, str] = {}
+        self._digests = KnownDigests()
         self.jobs = read_jobs(*(folder / asked.study.study for folder in self._folders.values()))
         self._made_by = {name: job for job in self.jobs for name in _files(job, "outputs")}
         self._passed: dict[Path, Judgement] = {}
@@ -114,16 +115,15 @@ class Judge:
     def _code(self, recorded: tuple[str, Code]) -> Iterator[tuple[State, str]]:
         digest, code = recorded
         try:
-            if code not in self._codes:
-                self._codes[code] = code.digest()
+            today = self._digests.of(code)
         except ModuleNotFoundError as error:
             yield "unknown", f"its code cannot be compared: {error}"
             return
         except FileNotFoundError as error:
             yield "other code", f"{error.filename} is no longer there"
             return
-        if self._codes[code] != digest:
-            yield "other code", f"code {digest} -> {self._codes[code]}"
+        if today != digest:
+            yield "other code", f"code {digest} -> {today}"
 
     def _inputs(self, job: Job) -> Iterator[tuple[State, str]]:
         inputs = _files(job, "inputs")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from topograph.archive.asked import Asked
+from topograph.archive.digests import KnownDigests
 from topograph.archive.history import Job, Makers
 from topograph.archive.tables import Table
 from topograph.foundation.provenance import Code, canonical_json, digest
@@ -69,7 +70,7 @@ class Today:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._digests: dict[Code, str] = {}
+        self._digests = KnownDigests()
 
     def has(self, run: str, table: Table, code: str, settings: Mapping[str, Any] | None) -> bool:
         """Say whether a row is current; ``settings`` is None where they are not known any more."""
@@ -97,12 +98,10 @@ class Today:
         return then in (self._digest(Code(modules, script)), self._digest(Code((), script)))
 
     def _digest(self, code: Code) -> str:
-        if code not in self._digests:
-            try:
-                self._digests[code] = code.digest()
-            except (ModuleNotFoundError, FileNotFoundError):
-                self._digests[code] = "none today"
-        return self._digests[code]
+        try:
+            return self._digests.of(code)
+        except (ModuleNotFoundError, FileNotFoundError):
+            return "none today"
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:
