@@ -35,12 +35,15 @@ run = @$(BIN)/python workflow/launch.py $(call snakemake,$(1),$(2))
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-.PHONY: study smoke paper
+.PHONY: study smoke gallery paper
 study: $(READY) ## run the default study, about 12 minutes on 2 cores, and build its site
 	$(call run,$(STUDY))
 
 smoke: ## run the same workflow at toy size, 3 minutes
 	@$(MAKE) --no-print-directory study STUDY=smoke
+
+gallery: ## run every usual way to look at a loss landscape on small models, 10 minutes
+	@$(MAKE) --no-print-directory study STUDY=gallery
 
 paper: ## run the published grids: months on 2 cores, see workflow/profiles/README.md
 	@$(MAKE) --no-print-directory study STUDY=paper
@@ -56,20 +59,18 @@ publish: $(READY) ## merge what is finished into reports/published/: make publis
 crate: $(READY) ## pack a finished study as an RO-Crate
 	$(BIN)/topograph crate config/$(STUDY).yaml --out reports/crates/$(STUDY)
 
-# Two processes: what works on the finished smoke study, and the rest; the first to need that study
-# makes it for both. 5: pytest had no test to run.
+# Two processes: what works on the finished smoke study, and the rest. 5: pytest had no test to run.
 pytest = $(BIN)/python -m pytest -m '$(1) and not long' $(ARGS) || test $$? -eq 5
 .PHONY: test test-workflow test-library test-long check
-test: $(READY) check ## run all checks and tests
-	@export SMOKE=$$(mktemp -d); trap 'rm -rf "$$SMOKE"' EXIT; \
-	$(MAKE) --no-print-directory --keep-going --jobs=2 test-workflow test-library
+test: $(READY) ## run all checks and tests
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 check test-workflow test-library
 
 test-workflow: $(READY) ## only the tests of the smoke study
-	@$(call pytest,workflow and not apart)
+	@$(call pytest,workflow)
 
 # Shown when it is done, so that the lines of two processes do not mix.
-test-library: $(READY) ## only the tests of the library, and runs beside the smoke study
-	@log=$$(mktemp); status=0; ($(call pytest,(not workflow or apart))) > $$log 2>&1 || status=$$?; \
+test-library: $(READY) ## only the tests of the library, and of runs of other studies
+	@log=$$(mktemp); status=0; ($(call pytest,not workflow)) > $$log 2>&1 || status=$$?; \
 	cat $$log; rm $$log; exit $$status
 
 test-long: $(READY) ## run the tests on a real Slurm and what else takes long

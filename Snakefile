@@ -6,6 +6,7 @@ Where things lie (results/README.md has the columns):
     results/<study>/scratch/<run>/                    work in progress, safe to delete when idle
     reports/<study>/figures/<figure>.html .svg .pdf   and index.html above them
     reports/<study>/profiles/<run>.<analysis>.html    interactive profiles of each landscape
+    reports/<study>/surfaces/<run>.<analysis>.html    interactive surfaces of slices
 
 Start it with make, which names the profile: a bare `snakemake` reruns on touched sources.
 """
@@ -30,6 +31,7 @@ include: "workflow/rules/landscape.smk"
 include: "workflow/rules/topology.smk"
 include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/embed.smk"
+include: "workflow/rules/methods.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from topograph.data.dataset import Dataset
 from topograph.data.digits import digits
@@ -37,9 +38,11 @@ CAPTION = (
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
+def one_thread() -> Iterator[None]:
     """Tiny networks on a busy machine: threads that wait for each other cost tenfold."""
     torch.set_num_threads(1)
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -78,8 +81,8 @@ class FakeStudy:
     papers: list[Path]
     claims: list[Path]
 
-    def read(self) -> FinishedStudy:
-        """Read it as the site does."""
+    def read(self, **more: Any) -> FinishedStudy:
+        """Read it as the site does; ``more`` is what only some studies have."""
         return read_finished(
             "demo",
             files=[self.file],
@@ -89,6 +92,7 @@ class FakeStudy:
             profiles=self.profiles,
             papers=self.papers,
             claims=self.claims,
+            **more,
         )
 
 
@@ -151,6 +155,12 @@ def add_figure(folder: Path, figure: str, inputs: list[Path]) -> None:
 def fake_study(tmp_path: Path) -> FakeStudy:
     """Two figures of three runs; the second figure uses one run, whose job is then shared."""
     return make_study(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> FakeStudy:
+    """The same study without claims, for tests that leave what is there as it is."""
+    return make_study(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture

@@ -22,10 +22,11 @@ def test_check_lists_every_network_with_its_seeds(capsys):
     shown = capsys.readouterr()
     assert shown.err == ""
     lines = shown.out.partition("\n\n")[0].splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert lines[0].startswith("convection: beta 1.0, learning rate 1.0 -> convection-mlp-")
     assert lines[0].endswith(", seeds 0, 1")
     assert [line.split(" -> ")[0] for line in lines[2:]] == [
+        "gallery: gallery",
         "brain: learning rate 0.01",
         "digits: good",
         "digits: bad",

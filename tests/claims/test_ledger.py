@@ -186,6 +186,21 @@ def test_tables_hold_the_seeds_and_axes_of_their_experiment(finished: tuple[Path
         assert table[BETA].tolist() == [5 - int(run[-1]) for run in table["run"]]
 
 
+def test_maps_that_no_run_has_leave_their_claims_untested(finished: tuple[Path, dict]) -> None:
+    folder, roles = finished
+    runs = roles["pinn-betas"]["runs"]
+    for entry in runs:
+        rows = pd.DataFrame({"run": entry["run"], "seed": [0, 1], "method": "phate", "points": 3})
+        write_table(folder / "embedding" / entry["run"] / "jumps.quality.parquet", rows)
+    maps = {"stage": "embedding", "table": "quality", "analysis": "jumps", "runs": runs}
+    outputs = {name: folder / f"{name}.parquet" for name in ("claims", "sensitivity")}
+    write_claims(folder, {**roles, "jumps-maps": maps}, outputs)
+    found = read_table(outputs["claims"]).set_index("claim")
+    mapped = [claim.id for claim in CLAIMS if "jumps-maps.quality" in claim.needs]
+    assert mapped and set(found.loc[mapped, "verdict"]) == {"not tested"}
+    assert found.loc["saddles-with-beta", "verdict"] == "supported"
+
+
 def test_both_tables_of_a_study_are_written(finished: tuple[Path, dict]) -> None:
     folder, roles = finished
     outputs = {name: folder / f"{name}.parquet" for name in ("claims", "sensitivity")}

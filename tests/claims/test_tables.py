@@ -15,6 +15,7 @@ from planted import (
     unet_of,
     verdicts,
 )
+from planted_glossary import planted as planted_glossary
 from planted_jumps import planted
 
 from topograph.claims.ledger import evaluate, sensitivity
@@ -79,7 +80,7 @@ def test_tables_without_choices_have_nothing_to_mark() -> None:
 
 
 def test_the_order_of_rows_and_of_seeds_changes_no_number() -> None:
-    tables = everything() | planted()
+    tables = everything() | planted() | planted_glossary()
     shuffled = {name: table.sample(frac=1, random_state=3) for name, table in tables.items()}
     expected = evaluate_claims(tables)
     assert (expected["verdict"] != "not tested").all()
@@ -88,11 +89,12 @@ def test_the_order_of_rows_and_of_seeds_changes_no_number() -> None:
 
 def test_every_claim_has_a_figure_of_its_paper_and_an_id_of_its_own() -> None:
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
-    assert {claim.paper for claim in CLAIMS} == {"profiles", "companion", "jump-and-retrain"}
-    for paper in ("profiles", "companion", "jump-and-retrain"):
-        own = [claim for claim in CLAIMS if claim.paper == paper]
-        assert len(own) >= 12
-        assert {claim.figure for claim in own} <= set(PAPERS[paper].figures)
+    assert {claim.paper for claim in CLAIMS} == set(PAPERS)
+    for paper in PAPERS.values():
+        own = [claim for claim in CLAIMS if claim.paper == paper.name]
+        assert len(own) >= (len(paper.sayings) or 12)
+        # What is said in the field has no figure that showed it first.
+        assert {claim.figure for claim in own} <= (set(paper.figures) or {""})
     for claim in CLAIMS:
         assert claim.sentence.endswith(".") and claim.source and claim.statistic
         assert f"below {claim.relevant:g}, the smallest value" in claim.rule

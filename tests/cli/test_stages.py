@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from topograph.cli import stages
+from topograph.cli import reporting, stages
 from topograph.cli.main import main
 from topograph.cli.selection import Selection
 from topograph.config.models import Landscape
@@ -67,11 +67,11 @@ def test_a_study_without_claims_is_named(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_claims_read_the_small_tables_of_every_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "recorded", stop)
+    monkeypatch.setattr(reporting, "recorded", stop)
     monkeypatch.setattr(Path, "is_file", lambda _: True)
     chosen = selection("claims")
     with pytest.raises(Stopped) as stopped:
-        stages._claims(chosen)
+        reporting.run_claims(chosen)
     rule, outputs, inputs = stopped.value.args
     assert rule == "claims"
     assert set(outputs) == {"claims", "sensitivity"}
@@ -90,12 +90,12 @@ def test_claims_read_the_small_tables_of_every_run_once(monkeypatch: pytest.Monk
 def test_claims_are_tested_on_finished_roles_and_the_others_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(stages, "recorded", stop)
+    monkeypatch.setattr(reporting, "recorded", stop)
     monkeypatch.setattr(Path, "is_file", lambda path: "hessian-3d" not in path.name)
     chosen = selection("claims")
     capsys.readouterr()
     with pytest.raises(Stopped) as stopped:
-        stages._claims(chosen)
+        reporting.run_claims(chosen)
     _, _, inputs = stopped.value.args
     assert inputs and not [path for path in inputs if "hessian-3d" in path]
     (line,) = capsys.readouterr().out.splitlines()
@@ -141,7 +141,7 @@ def test_a_profile_page_lists_the_templates_of_its_rule(monkeypatch: pytest.Monk
 def test_a_figure_lists_the_templates_of_its_rule_and_the_pages_of_its_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "recorded", stop)
+    monkeypatch.setattr(reporting, "recorded", stop)
     monkeypatch.chdir(tmp_path)
     chosen = selection("figure")
     asked = chosen.study.figures["tlp-fig4"]
@@ -154,7 +154,7 @@ def test_a_figure_lists_the_templates_of_its_rule_and_the_pages_of_its_runs(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     with pytest.raises(Stopped) as stopped:
-        stages._figure(chosen, "tlp-fig4")
+        reporting.run_figure(chosen, "tlp-fig4")
     _, _, inputs = stopped.value.args
     templates = templates_of_rule("figures.smk")
     assert templates_in(inputs) == templates

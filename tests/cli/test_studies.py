@@ -27,7 +27,8 @@ def test_a_quick_check_counts_the_jobs_and_times_nothing(
     shown = said(capsys, "check", "--quick", CONFIG / "smoke.yaml")
     assert shown.splitlines()[-1] == (
         "jobs: 5 train, 5 landscape, 5 topology, 5 profile page, 2 spectrum, 2 baselines, "
-        "2 jump-retrain, 2 embedding, 2 homology, 6 figure, 1 claims, 5 site; 42 in all"
+        "1 interpolation, 1 slices, 1 topography, 1 weights, 1 similarity, "
+        "2 jump-retrain, 2 embedding, 2 homology, 6 figure, 1 claims, 5 site; 47 in all"
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import jupytext
 import pytest
 
 from topograph.config.load import parse_study
-from topograph.config.notebooks import NOTEBOOKS, header, notebook_problem, notebooks
+from topograph.config.notebooks import NOTEBOOKS, Kind, header, notebook_problem, notebooks
 from topograph.config.targets import SHORT_NAMES
 from topograph.foundation.errors import ConfigError
 
@@ -39,7 +40,7 @@ def study(**experiment):
 def test_every_notebook_says_what_it_can_draw(name):
     path = NOTEBOOKS / f"{name}.py"
     found = header(path)
-    assert found.kind in ("landscape", "spectrum", "jump-retrain")
+    assert found.kind in get_args(Kind)
     for target in found.targets or []:
         assert target in {**SHORT_NAMES["data"], **SHORT_NAMES["problem"]}
     # The header is where jupytext keeps what belongs to a notebook, and no cell of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ def section(html: str, figure: str) -> str:
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_figures_stand_in_the_order_of_the_paper(fake_study: Any, paper: str) -> None:
+def test_figures_and_sayings_stand_in_the_order_of_the_paper(fake_study: Any, paper: str) -> None:
     html = page(fake_study, paper)
-    assert re.findall(r'<h2 id="(.*?)">', html) == list(PAPERS[paper].figures)
+    sayings = [saying.name for saying in PAPERS[paper].sayings]
+    assert re.findall(r'<h2 id="(.*?)">', html) == [*sayings, *PAPERS[paper].figures]
     assert PAPERS[paper].source in html
 
 
@@ -57,6 +59,28 @@ def test_claims_of_the_paper_alone_stand_on_top_and_beside_their_figure(tested_s
     other = page(tested_study, "jump-and-retrain")
     assert 'No <a href="../claims.html">claim</a> of the paper' in other
     assert 'class="verdict' not in other
+
+
+def test_sayings_that_nobody_tested_have_no_verdict_and_no_figures(fake_study: Any) -> None:
+    html = page(fake_study, "sayings")
+    assert 'No <a href="../claims.html">claim</a> of the field has been tested' in html
+    assert "figures and tables" not in html and 'class="verdict' not in html
+
+
+def test_what_each_saying_means_stands_above_its_verdicts(
+    tested_study: Any, tmp_path: Path
+) -> None:
+    claims = read_claims(tested_study.claims)
+    assert claims is not None
+    told = claims.of("profiles")[0]
+    rows = [replace(told, name="flat-minima-by-trace", paper="sayings", figure="")]
+    options = {"study": "demo", "figures": [], "claims": replace(claims, rows=rows)}
+    html = write_paper(tmp_path / "reports/papers/sayings.html", "sayings", **options).read_text()
+    assert "1 of 1 claim tested (1 supported)" in html
+    flat, saddles = section(html, "flat-minima"), section(html, "saddles")
+    assert "It would be refuted by cells of equal augmentation" in flat
+    assert 'href="#claim-flat-minima-by-trace"' in flat and "✓ </span>supported" in flat
+    assert "It would be refuted by slices" in saddles and 'class="verdict' not in saddles
 
 
 def test_a_page_reads_nothing_but_the_figures_of_its_paper(

@@ -54,7 +54,7 @@ def test_every_link_is_a_file_of_the_site_and_every_anchor_is_there(
     fake_study = request.getfixturevalue(study)
     build(fake_study)
     pages = [page for page in fake_study.reports.rglob("*.html") if page.stat().st_size]
-    assert len(pages) == 9
+    assert len(pages) == 10
     for page in pages:
         for link in Tags(page).links:
             if link == "data:,":

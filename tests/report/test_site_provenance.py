@@ -87,13 +87,13 @@ def test_the_study_file_and_each_environment_are_shown(fake_study: Any) -> None:
     html = build(fake_study)
     assert "study: demo  # &lt;b&gt;" in html
     assert "Environment of 3 jobs" in html and "10c4" * 16 in html
-    assert "Environment of 12 jobs" in html
+    assert "Environment of 13 jobs" in html
 
 
 def test_all_manifests_lie_in_one_file(fake_study: Any) -> None:
     _, path = write_provenance(fake_study.read())
     manifests = json.loads(path.read_text())
-    assert len(manifests) == 15
+    assert len(manifests) == 16
     name = f"train/{RUN}/weights"
     assert manifests[name] == read_json(fake_study.results / f"{name}.manifest.json")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -13,12 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = {".parquet", ".nc", ".safetensors", ".svg", ".pdf", ".json", ".html"}
-# These pages tell when and how long; manifests too.
-TIMED = {"index", "runs", "provenance", "report", "manifests"}
+# These tell when and how long; manifests too.
+TIMED = {"index", "runs", "provenance", "report", "manifests", "values"}
+
+
+def content(path: Path) -> bytes:
+    """Return the bytes of a file; of a table of methods, all but the seconds they took."""
+    if not path.name.endswith(".methods.parquet"):
+        return path.read_bytes()
+    return pd.read_parquet(path).drop(columns="seconds").to_json(double_precision=15).encode()
 
 
 class Checkout(NamedTuple):
@@ -59,7 +66,7 @@ class Checkout(NamedTuple):
                 name = path.relative_to(self.path)
                 timed = path.stem in TIMED or path.name.endswith(".manifest.json")
                 if path.suffix in SUFFIXES and not timed and "scratch" not in name.parts:
-                    found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()
+                    found[str(name)] = hashlib.sha256(content(path)).hexdigest()
         return found
 
 
@@ -98,20 +105,14 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """Where `make smoke` has run: once for all processes that share the folder SMOKE; to be copied.
+    """Where `make smoke` has run, to be copied.
 
     In ``smoke`` a file may have been made again, and is then newer than what was made from it.
     """
-    made = Path(os.environ.get("SMOKE") or tmp_path_factory.mktemp("made"))
-    with (made / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (made / "topograph").exists():
-            shutil.rmtree(made / "making", ignore_errors=True)
-            first = copy_of_repository(made / "making")
-            done = first.make("smoke")
-            assert done.returncode == 0, done.stdout[-6000:]
-            first.path.rename(made / "topograph")
-    return Checkout(made / "topograph")
+    made = copy_of_repository(tmp_path_factory.mktemp("made") / "topograph")
+    done = made.make("smoke")
+    assert done.returncode == 0, done.stdout[-6000:]
+    return made
 
 
 @pytest.fixture(scope="session")

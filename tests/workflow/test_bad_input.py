@@ -101,7 +101,8 @@ def test_an_analysis_that_a_run_does_not_have_is_named_with_those_it_has(checkou
 
 
 def test_a_diverging_learning_rate_is_a_result(checkout):
-    write(checkout, optimiser={"name": "sgd", "learning_rate": 1.0e9})
+    schedule = {"epochs": 1, "batch": 128}
+    write(checkout, optimiser={"name": "sgd", "learning_rate": 1.0e9}, schedule=schedule)
     done = checkout.make("study", "STUDY=tiny")
     assert done.returncode == 0, done.stdout[-5000:]
     (metrics,) = checkout.path.glob("results/tiny/train/*/metrics.parquet")
@@ -111,7 +112,7 @@ def test_a_diverging_learning_rate_is_a_result(checkout):
 
 
 def test_an_interrupted_run_goes_on(checkout):
-    epochs = 15
+    epochs = 8
     write(checkout, schedule={"epochs": epochs, "batch": 128})
     (member,) = Asked.of(checkout.path / "config/tiny.yaml").members
     weights = checkout.path / f"results/tiny/train/{member.cell.run}/weights.safetensors"

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-pytestmark = [pytest.mark.workflow, pytest.mark.apart]
+pytestmark = pytest.mark.workflow
 # Run in a mount namespace of its own: results on a file system of 60 kB, then of 50 MB, then
 # read-only.
 ON_A_SMALL_DISK = """

@@ -16,10 +16,19 @@ from topograph.config.study import Figure, Source
 
 pytestmark = pytest.mark.workflow
 JUMPS = Source(experiment="digits", analysis="jump-retrain")
+OTHERS = {"jr-fig2a": {"baselines": Source(experiment="digits", analysis="baselines")}}
+GALLERY = {
+    "lines": "interpolation",
+    "curves": "interpolation",
+    "slices": "slices",
+    "curvature": "topography",
+    "topography": "topography",
+    "maps": "weights",
+    "alike": "similarity",
+}
 SHOWN = {
-    "jr-fig1a": {},
-    "jr-fig2a": {"baselines": Source(experiment="digits", analysis="baselines")},
-    "jr-fig3b": {},
+    **dict.fromkeys(("jr-fig1a", "jr-fig2a", "jr-fig3b"), JUMPS),
+    **{name: Source(experiment="gallery", analysis=kind) for name, kind in GALLERY.items()},
 }
 
 
@@ -40,7 +49,7 @@ def test_a_notebook_draws_what_the_smoke_study_has(smoke, name, tmp_path, monkey
     monkeypatch.chdir(smoke.path)
     study = Asked.of(Path("config/smoke.yaml"))
     assert name not in study.study.figures
-    figure = Figure(title=name, **JUMPS.model_dump(), others=SHOWN[name])
+    figure = Figure(title=name, **SHOWN[name].model_dump(), others=OTHERS.get(name, {}))
     sources = sources_shown(figure, entries(study.members))
     others = {key: source for key, source in sources.items() if key}
     parameters = {

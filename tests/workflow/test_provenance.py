@@ -83,11 +83,11 @@ def test_make_publish_and_make_crate_take_the_finished_study(done):
     assert "reports/published/smoke/convection/metrics.csv: 4 rows, 4 current, written" in shown
     assert "missing" not in shown
     tables = sorted((done.path / "reports/published/smoke").rglob("*.csv"))
-    assert len(tables) == 16
+    assert len(tables) == 25
     assert {"claims.csv", "spectrum.quantities.csv"} <= {path.name for path in tables}
     assert all(",false\n" not in table.read_text() for table in tables)
     again = "\n".join(lines(done, "make", "publish"))
-    assert again.count("unchanged") == 16 and "written" not in again
+    assert again.count("unchanged") == 25 and "written" not in again
     lines(done, "make", "crate")
     graph = json.loads((done.path / "reports/crates/smoke/ro-crate-metadata.json").read_text())
     actions = [entity for entity in graph["@graph"] if entity["@type"] == "CreateAction"]

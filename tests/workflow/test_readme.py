@@ -16,7 +16,7 @@ READMES = sorted(
     for path in ROOT.glob(pattern)
     if not path.relative_to(ROOT).parts[0].startswith(".")
 )
-LONG = {"study", "paper", "test", "smoke", "gpu", "bench", "conformance"}
+LONG = {"study", "paper", "test", "smoke", "gallery", "gpu", "bench", "conformance"}
 
 
 def commands(readme: Path) -> list[str]:

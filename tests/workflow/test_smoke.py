@@ -90,7 +90,7 @@ def test_a_deleted_output_is_remade_with_what_depends_on_it(smoke):
     jobs = smoke.jobs(smoke.make("why").stdout)
     assert jobs == {
         **dict.fromkeys(["topology", "profile_page", "figure", "claims"], 1),
-        "paper_page": 3,
+        "paper_page": 4,
         "site": 1,
     }
     assert smoke.make(str(lost.relative_to(smoke.path))).returncode == 0

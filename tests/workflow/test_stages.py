@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -18,27 +19,33 @@ def run(checkout, *words):
 
 @pytest.fixture(scope="module")
 def by_hand(tmp_path_factory, smoke, copied):
-    """A copy in which one network of each kind of analysis was taken through all its stages.
+    """A copy in which a solver and a classifier were taken through all their stages.
 
-    What the spectra and the claims are made from is the workflow's.
+    What else the figure and the claims are made from is the workflow's.
     """
     checkout = copied(tmp_path_factory.mktemp("by-hand") / "topograph")
-    for stage in ("train", "topology"):
-        for folder in smoke.path.glob(f"results/smoke/{stage}/convection-*"):
-            shutil.copytree(folder, checkout.path / folder.relative_to(smoke.path))
-    good, other = (f.parent.name for f in smoke.path.glob("results/smoke/trajectory/*/*.nc"))
-    for stage in ("train", "embedding", "homology"):
-        folder = f"results/smoke/{stage}/{other}"
-        shutil.copytree(smoke.path / folder, checkout.path / folder)
+    solver, classifier = (
+        max(folder.name for folder in smoke.path.glob(f"results/smoke/train/{runs}-*"))
+        for runs in ("convection", "digits")
+    )
+    for stage in ("train", "landscape", "topology", "spectrum", "embedding", "homology"):
+        for folder in smoke.path.glob(f"results/smoke/{stage}/*"):
+            if folder.name not in (solver, classifier):
+                shutil.copytree(folder, checkout.path / folder.relative_to(smoke.path))
+    # The page of a figure links those of its runs that are there.
+    pages = Path("reports/smoke/profiles")
+    shutil.copytree(
+        smoke.path / pages, checkout.path / pages, ignore=shutil.ignore_patterns(f"{solver}*")
+    )
     for words in (
-        ["train", STUDY, "brain", good],
-        ["sample", STUDY, "brain"],
-        ["topology", STUDY, "brain", "--analysis", "hessian-2d"],
-        ["jump", STUDY, good],
-        ["embed", STUDY, good],
-        ["baselines", STUDY, good],
-        ["figure", STUDY, "tlp-fig4"],
-        ["spectrum", STUDY, "convection"],
+        ["train", STUDY, solver, classifier],
+        ["sample", STUDY, solver],
+        ["topology", STUDY, solver, "--analysis", "hessian-3d"],
+        ["spectrum", STUDY, solver],
+        ["jump", STUDY, classifier],
+        ["embed", STUDY, classifier],
+        ["baselines", STUDY, classifier],
+        ["figure", STUDY, "tlp-fig3"],
         ["claims", STUDY],
     ):
         done = run(checkout, *words)

@@ -80,6 +80,14 @@ with figure_style():
 row = phate.loc[(label, seed)]
 scores = metrics[metrics["run"] == run]
 rays, steps = own["ray"].nunique(), own["step"].nunique()
+components = row.filter(like="components_knn_").dropna().rename(lambda k: k.split("_")[-1])
+kernel = (
+    "Its kernel graph has "
+    + ", ".join(f"{count:.0f} components at knn {knn}" for knn, count in components.items())
+    + ": whether it looks like a star or like petals follows these."
+    if len(components)
+    else f"Of {row['points']:.0f} points there is no map."
+)
 caption = (
     f"{label} (test accuracy {scores['test_accuracy'].mean():.3f}, train accuracy "
     f"{scores['train_accuracy'].mean():.3f}, mean of {len(scores)} training seeds): {rays} random "
@@ -87,11 +95,8 @@ caption = (
     "weights over the jump, in parameter space; 1 is neither return nor escape. Middle: the part "
     "of it across the jump. Lines are means, bands ranges over rays and training seeds. Right: "
     f"PHATE map of training seed {seed} by cosine distances; diamonds are jumps, larger for larger "
-    "steps, hue is the ray, fading with the epoch, the star the trained weights. Its kernel graph "
-    "has "
-    f"{row['components_knn_5']:.0f} components at knn 5, {row['components_knn_10']:.0f} at 10 and "
-    f"{row['components_knn_20']:.0f} at 20: whether it looks like a star or like petals follows "
-    f"these. {row['excluded']:.0f} trajectories diverged and are left out."
+    f"steps, hue is the ray, fading with the epoch, the star the trained weights. {kernel} "
+    f"{row['excluded']:.0f} trajectories diverged and are left out."
     + (" With one ray there is no spread over rays." if rays == 1 else "")
 )
 by_step = last[last["run"] == run].groupby("step")

@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from topograph.archive.digests import KnownDigests
 from topograph.config.load import parse_study
-from topograph.config.models import Landscape, first_settings
+from topograph.config.models import METHODS, Landscape, first_settings
 from topograph.config.notebooks import NOTEBOOKS, header
 from topograph.config.runs import (
     analyses,
@@ -145,6 +145,7 @@ def analysis_files(run, name):
         "spectrum": [rules.spectrum],
         "baselines": [rules.baselines],
         "jump-retrain": [rules.jump_retrain, rules.embed, rules.homology],
+        **{kind: [getattr(rules, kind)] for kind in METHODS},
     }
     kind = analysis_asked(run, name).kind
     files = [file for stage in stages[kind] for file in stage.output]
@@ -158,6 +159,28 @@ def profile_pages():
         for (run, name), analysis in ANALYSES.items()
         if isinstance(analysis, Landscape)
         for page in filled([rules.profile_page.output.page], run=run, analysis=name)
+    ]
+
+
+def surface_pages():
+    """Return the interactive page of every analysis of slices."""
+    return [
+        page
+        for (run, name), analysis in ANALYSES.items()
+        if analysis.kind == "slices"
+        for page in filled([rules.surface_page.output.page], run=run, analysis=name)
+    ]
+
+
+def method_tables():
+    """Return the table of what methods cost of every analysis that has one."""
+    return [
+        table
+        for (run, name), analysis in ANALYSES.items()
+        if analysis.kind in METHODS
+        for table in filled(
+            [getattr(rules, analysis.kind).output.methods], run=run, analysis=name
+        )
     ]
 
 

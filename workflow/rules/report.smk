@@ -4,6 +4,8 @@ from topograph.report.papers import PAPERS
 
 # The tables of claims and of their sensitivity, where the study tests any.
 CLAIMS = claims_files()
+# What each method cost, where the study has analyses of methods.
+METHOD_TABLES = method_tables()
 
 
 rule profile_page:
@@ -26,6 +28,26 @@ rule profile_page:
         code=code_of("profile_page.py"),
     script:
         "../scripts/profile_page.py"
+
+
+rule surface_page:
+    """Write the interactive page of the slices of a run."""
+    input:
+        results=rules.slices.output.results,
+        templates=templates("surface.html"),
+    output:
+        page=f"{REPORTS}/surfaces/{{run}}.{{analysis}}.html",
+    log:
+        f"{RESULTS}/logs/surfaces/{{run}}/{{analysis}}.log",
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        study=STUDY.study,
+        labels=lambda wildcards: labels_of(MEMBERS, wildcards.run),
+        code=code_of("surface_page.py"),
+    script:
+        "../scripts/surface_page.py"
 
 
 rule index:
@@ -84,6 +106,8 @@ rule site:
             for file in filled([rules.train.output.metrics], run=run)
         ],
         profiles=profile_pages(),
+        surfaces=surface_pages(),
+        methods=METHOD_TABLES,
         papers=[
             page
             for paper in PAPERS
@@ -93,6 +117,8 @@ rule site:
         study_files=[local(relpath(path)) for path in workflow.configfiles],
         templates=templates(
             "index.html",
+            "gallery.html",
+            "gallery.css",
             "runs.html",
             "runs.js",
             "claims.html",
@@ -109,6 +135,9 @@ rule site:
             f"{REPORTS}/{{table}}.csv",
             table=["claims", "sensitivity"] if CLAIMS else [],
         ),
+        values=expand(
+            f"{REPORTS}/{{name}}.json", name=["values"] if METHOD_TABLES else []
+        ),
         provenance=f"{REPORTS}/provenance.html",
         manifests=f"{REPORTS}/manifests.json",
         pdf=f"{REPORTS}/report.pdf",
@@ -119,6 +148,9 @@ rule site:
         study=STUDY.study,
         figures=list(STUDY.figures),
         claims=list(STUDY.claims),
+        notebooks={
+            name: figure.notebook or name for name, figure in STUDY.figures.items()
+        },
         code=code_of("site.py"),
     script:
         "../scripts/site.py"

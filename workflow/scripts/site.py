@@ -21,5 +21,8 @@ with job(snakemake):
         profiles=map(Path, snakemake.input.profiles),
         papers=map(Path, snakemake.input.papers),
         claims=map(Path, snakemake.input.claims),
+        surfaces=map(Path, snakemake.input.surfaces),
+        methods=map(Path, snakemake.input.methods),
+        notebooks=snakemake.params.notebooks,
     )
     build_site(finished)

@@ -22,7 +22,7 @@ from topograph.archive.tables import (
     read_rows,
     tables_of,
 )
-from topograph.config.models import JumpRetrain
+from topograph.config.models import JumpRetrain, Topography
 from topograph.config.runs import Member
 from topograph.foundation.errors import DataError
 from topograph.foundation.provenance import Code, Start, manifest_path, write_manifest
@@ -182,18 +182,23 @@ class _Publisher:
         return Published(path, len(rows), current, missing, content.kept, written)
 
     def _seeds(self, member: Member, table: Table) -> list[str]:
-        """Return the seeds that a table has rows of, as text; none where it has one row a run."""
-        if "seed" not in table.keys:
+        """Return the seeds that a table has rows of, as text; none where its rows are of a run."""
+        # What several networks cost together has no seed of its own.
+        if "seed" not in table.keys or table.name.endswith(".methods"):
             return []
+        seeds: Sequence[int] = member.cell.seeds
         analysis = self._asked.analyses.get((member.cell.run, table.analysis))
-        chosen = isinstance(analysis, JumpRetrain) and analysis.weights_seeds
-        return [str(seed) for seed in chosen or member.cell.seeds]
+        if isinstance(analysis, JumpRetrain):
+            seeds = analysis.weights_seeds or seeds
+        elif isinstance(analysis, Topography):
+            seeds = seeds[: analysis.networks]
+        return [str(seed) for seed in seeds]
 
     def _missing(
         self, rows: Sequence[Row], table: Table, members: Mapping[str, Member]
     ) -> list[dict[str, Any]]:
         """Return run, label and seed of what the study asks for and the table does not have."""
-        there = {(row["run"], row.get("seed", "")) for row in rows}
+        there = {(row["run"], seed) for row in rows for seed in (row.get("seed", ""), "")}
         return [
             {"run": run, "label": member.label} | ({"seed": int(seed)} if seed else {})
             for run, member in members.items()

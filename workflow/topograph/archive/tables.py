@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from topograph.config.models import METHODS
 from topograph.config.study import Experiment
 from topograph.foundation.errors import DataError
 from topograph.foundation.provenance import canonical_json
@@ -60,11 +61,21 @@ _JUMPS = (
     ("returns", "trajectory", ".nc", ("seed", "ray", "step")),
 )
 _BASELINES = (("summary", "baselines", ".summary.parquet", ("seed", "kind", "quantile")),)
+_METHOD_KEYS = {
+    "methods": ("seed", "method", "part"),
+    "shape": ("seed", "plane"),
+    "card": ("seed",),
+    "critical": ("seed", "directions", "dimensions", "index"),
+}
 _TABLES = {
     "landscape": _LANDSCAPE,
     "spectrum": _SPECTRA,
     "jump-retrain": _JUMPS,
     "baselines": _BASELINES,
+    **{
+        kind: tuple((table, kind, f".{table}.parquet", _METHOD_KEYS[table]) for table in tables)
+        for kind, tables in METHODS.items()
+    },
 }
 
 

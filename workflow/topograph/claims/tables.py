@@ -10,6 +10,7 @@ import pandas as pd
 
 from topograph.claims.cells import BETA, RATE, SKIP
 from topograph.claims.companion import COMPANION
+from topograph.claims.glossary import SAYINGS
 from topograph.claims.jumps import JUMP_CLAIMS
 from topograph.claims.ledger import Claim, Tables, evaluate, sensitivity
 from topograph.claims.profiles import PROFILES
@@ -18,13 +19,18 @@ from topograph.foundation.errors import TopographError
 from topograph.foundation.provenance import code_digest
 from topograph.foundation.storage import read_table, write_table
 
-CLAIMS = (*PROFILES, *COMPANION, *JUMP_CLAIMS)
+CLAIMS = (*PROFILES, *COMPANION, *JUMP_CLAIMS, *SAYINGS)
 # Where the claims of each paper stand with their tests.
 MODULES = {
     "profiles": "topograph.claims.profiles",
     "companion": "topograph.claims.companion",
     "jump-and-retrain": "topograph.claims.jumps",
+    "sayings": "topograph.claims.glossary",
 }
+RATES = ("stable_rate", "top_eigenvalue")
+COUNTS = ("directions", "dimensions", "index", "count")
+# What no run has where all trajectories diverged or left too few points for a map.
+MAPPED = {"jumps-maps.quality": "trajectory_preservation"}
 # The columns that a table must have beside run and seed, by its name.
 COLUMNS = {
     **dict.fromkeys(("pinn-grid.choices", "pinn-grid-scaled.choices"), (BETA, RATE)),
@@ -36,6 +42,10 @@ COLUMNS = {
     "residual.choices": (SKIP,),
     "residual-spectrum.quantities": (SKIP,),
     "jumps.metrics": ("test_loss",),
+    "topography.card": (*RATES, "train_loss", "test_loss", "sharpness_adaptive", "trace"),
+    "topography-pinns.card": RATES,
+    **dict.fromkeys(("topography-critical.critical", "topography-pinns-critical.critical"), COUNTS),
+    "residual-slices.shape": (SKIP, "roughness", "convex_share"),
 }
 
 
@@ -78,7 +88,8 @@ def write_claims(
     For ``results`` and ``roles`` see `read_tables`; ``classifiers`` is what `write_classifiers`
     wrote. Rows say by which ``code`` their claim was tested.
     """
-    tables = dict(read_tables(Path(results), roles))
+    read = read_tables(Path(results), roles)
+    tables = {name: table for name, table in read.items() if MAPPED.get(name, "run") in table}
     if classifiers is not None:
         tables["jumps.classifiers"] = read_table(classifiers)
     command = f"make {outputs['claims']}"

@@ -18,14 +18,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from topograph.config.models import (
+    METHODS,
     Analysis,
+    AnyMethod,
     Around,
     Baselines,
+    Interpolation,
     Landscape,
     PinnTraining,
+    Slices,
     Spectrum,
     SupervisedTraining,
     Target,
+    Topography,
 )
 from topograph.config.runs import Cell
 from topograph.data.dataset import PARTS, Dataset
@@ -50,6 +55,10 @@ ITERATIONS = 1_000
 PRODUCTS = 90
 # Those of the top eigenvalues, the trace and the density together.
 SPECTRUM_PRODUCTS = PRODUCTS + 96 + 640
+# Gradients in a step of a curve between two models.
+GRADIENTS = 6
+# What the seconds of one loss are taken from, where an analysis has no grid of its own.
+LINE = Landscape(kind="landscape", directions="random", dimensions=1, points=99, distance=1.0)
 # Larger samples of the data than this are timed in part.
 EXAMPLES = 32
 ENOUGH_SECONDS = 0.3
@@ -76,7 +85,8 @@ def estimate(
     """
     limit_threads(1)
     stopwatch, missing = _Stopwatch(), dict[str, list[str]]()
-    seconds = dict.fromkeys(("train", "landscape", "spectrum", "jump-retrain", "baselines"), 0.0)
+    kinds = ("train", "landscape", "spectrum", "jump-retrain", "baselines", *METHODS)
+    seconds = dict.fromkeys(kinds, 0.0)
     for run, cell in track(cells.items(), "timing cells", len(cells)):
         absent = _absent(cell)
         if absent:
@@ -130,6 +140,11 @@ class _Stopwatch:
         if isinstance(analysis, Spectrum):
             spectra = len(cell.seeds) * len(analysis.epochs)
             return spectra * SPECTRUM_PRODUCTS * self._product(cell.training, analysis)
+        if isinstance(analysis, AnyMethod):
+            asked = analysis.model_dump(include={"examples", "batch_norm", "objective"})
+            line = LINE.model_copy(update=asked)
+            one = self._landscape(cell.training, line) / line.points
+            return one * _evaluations(analysis, len(cell.seeds))
         batch = getattr(analysis, "batch", None) or cell.training.schedule.batch
         epoch, test = self._epoch(cell.training, batch)
         if isinstance(analysis, Baselines):
@@ -194,6 +209,21 @@ class _Stopwatch:
                 call, units = prepare()
                 self._seconds[name] = _processor_seconds(call) / units
         return self._seconds[name]
+
+
+def _evaluations(analysis: AnyMethod, seeds: int) -> int:
+    """Return about how many losses a method evaluates; a gradient or a product costs three."""
+    pairs = seeds * (seeds - 1) // 2
+    if isinstance(analysis, Interpolation):
+        curved, networks = len(set(analysis.curves) - {"line"}), min(seeds, analysis.networks)
+        pairs = networks * (networks - 1) // 2
+        return seeds * analysis.points + pairs * curved * 3 * GRADIENTS * analysis.steps
+    if isinstance(analysis, Slices):
+        return seeds * (analysis.planes + 1) * analysis.points * (analysis.points + 1)
+    if isinstance(analysis, Topography):
+        networks = min(seeds, analysis.networks)
+        return networks * (2 * analysis.points**3 + 3 * analysis.stages * SPECTRUM_PRODUCTS)
+    return pairs * analysis.points + 2 * analysis.points**2
 
 
 @contextlib.contextmanager

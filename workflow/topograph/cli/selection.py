@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from topograph.archive.asked import Asked
+from topograph.config.models import METHODS
 from topograph.config.runs import Cell
 from topograph.foundation.errors import TopographError, unknown_name
 from topograph.foundation.provenance import Code, Start, write_manifest
@@ -16,7 +17,10 @@ from topograph.foundation.storage import require
 from topograph.foundation.threads import limit_threads
 
 # The stages whose files a figure may show, beside the training.
-SHOWN = ("landscape", "topology", "spectrum", "trajectory", "embedding", "homology", "baselines")
+SHOWN = (
+    *("landscape", "topology", "spectrum", "trajectory", "embedding", "homology", "baselines"),
+    *METHODS,
+)
 
 
 class Selection:

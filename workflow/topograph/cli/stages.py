@@ -7,19 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from topograph.cli.reporting import run_claims, run_figure, templates
 from topograph.cli.selection import Selection, recorded
-from topograph.config.models import Baselines, JumpRetrain, Landscape, Spectrum, first_settings
-from topograph.config.notebooks import NOTEBOOKS, header
+from topograph.config.models import (
+    METHODS,
+    Baselines,
+    JumpRetrain,
+    Landscape,
+    Method,
+    Spectrum,
+    first_settings,
+)
 from topograph.config.runs import (
     Cell,
-    claims_roles,
-    entries,
     labels_of,
-    roles_told,
-    sources_shown,
 )
 from topograph.data.sources import files_of
-from topograph.foundation.errors import TopographError
 from topograph.foundation.storage import read_dataset, read_table
 
 STAGES = {
@@ -30,10 +33,10 @@ STAGES = {
     "jump": "jump from trained weights and retrain",
     "baselines": "sample grids and rays around trained weights, without retraining",
     "embed": "map the points of trajectories and compute their homology",
+    "method": "interpolate, slice, map, measure and compare trained networks",
     "claims": "test every published claim on the tables of finished results",
     "figure": "run the notebooks of figures on finished results",
 }
-TEMPLATES = "workflow/topograph/report/templates"
 
 
 def add_commands(commands: Any) -> None:
@@ -47,7 +50,7 @@ def add_commands(commands: Any) -> None:
             stage.add_argument("only", nargs="*", metavar="name", help=only)
         if name not in ("train", "claims", "figure"):
             stage.add_argument("--analysis", help="one analysis by name; all by default")
-        if name in ("sample", "spectrum", "jump"):
+        if name in ("sample", "spectrum", "jump", "method"):
             stage.add_argument("--device", default="cpu", help="cpu (default) or cuda")
         stage.add_argument(
             "--threads",
@@ -66,20 +69,14 @@ def _run(options: argparse.Namespace) -> None:
         for cell in study.cells():
             _train(study, cell)
     elif options.command == "claims":
-        _claims(study)
+        run_claims(study)
     elif options.command == "figure":
         for figure in study.figures():
-            _figure(study, figure)
+            run_figure(study, figure)
     else:
         kind, stage = ANALYSES[options.command]
         for cell, name, analysis in study.analyses(kind):
             stage(study, cell, name, analysis)
-
-
-def _templates(*names: str) -> dict[str, str]:
-    """Return the templates of a page, and those that every page has, as common.smk does."""
-    paths = [f"{TEMPLATES}/{name}" for name in ("base.html", "style.css", *names)]
-    return {path: path for path in paths}
 
 
 def _train(study: Selection, cell: Cell) -> None:
@@ -199,7 +196,7 @@ def _profile_page(
     }
     page = study.page(cell.run, name)
     inputs = {"landscape": landscape, "pairs": pairs}
-    inputs |= _templates("profile.html", "profile.js", "profile.css")
+    inputs |= templates("profile.html", "profile.js", "profile.css")
     with recorded(study, "profile_page", {"page": page}, inputs, parameters):
         write_profile_page(
             page,
@@ -251,6 +248,38 @@ def _baselines(study: Selection, cell: Cell, name: str, analysis: Baselines) -> 
         )
 
 
+def _method(study: Selection, cell: Cell, name: str, analysis: Method) -> None:
+    from topograph.methods.interpolation import write_interpolation
+    from topograph.methods.similarity import write_similarity
+    from topograph.methods.slices import write_slices
+    from topograph.methods.topography import write_topography
+    from topograph.methods.weights import write_weights
+
+    writers: dict[str, Callable[..., None]] = {
+        "interpolation": write_interpolation,
+        "slices": write_slices,
+        "topography": write_topography,
+        "weights": write_weights,
+        "similarity": write_similarity,
+    }
+    kind = analysis.kind
+    outputs = {"results": study.file(kind, cell, f"{name}.nc")}
+    outputs |= {table: study.file(kind, cell, f"{name}.{table}.parquet") for table in METHODS[kind]}
+    inputs = _weights(study, cell)
+    parameters = _first_parameters(study, cell, name, analysis)
+    device = study.options.device
+    with recorded(study, kind, outputs, inputs, parameters, modules=cell.modules, device=device):
+        writers[kind](
+            cell,
+            analysis,
+            inputs["weights"],
+            outputs,
+            scratch=parameters["scratch"],
+            code=parameters["code"],
+            device=device,
+        )
+
+
 def _embed(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> None:
     from topograph.trajectory.analysis import write_homology
     from topograph.trajectory.maps import write_maps
@@ -266,107 +295,6 @@ def _embed(study: Selection, cell: Cell, name: str, analysis: JumpRetrain) -> No
             write(inputs["trajectory"], analysis, files)
 
 
-def _claims(study: Selection) -> None:
-    from topograph.claims.tables import write_claims
-
-    asked = claims_roles(study.study, entries(study.asked.members))
-    if not asked:
-        raise TopographError(f"{study.options.study} tests no claim: it has no block 'claims'")
-    files = {role: _files_of(study, source) for role, source in asked.items()}
-    there = {role: [file for file in files[role] if Path(file).is_file()] for role in asked}
-    for role in asked:
-        if len(there[role]) < len(files[role]):
-            counted = f"{len(there[role])} of {len(files[role])} tables"
-            print(f"{role}: {counted} are finished; claims that need it are not tested", flush=True)
-    roles = {role: source for role, source in asked.items() if there[role] == files[role]}
-    classifiers = _classify(study, roles_told(roles))
-    outputs = {
-        table: f"{study.results}/claims/{table}.parquet" for table in ("claims", "sensitivity")
-    }
-    inputs = {file: file for role in roles for file in files[role]}
-    inputs |= {classifiers: classifiers} if classifiers else {}
-    with recorded(study, "claims", outputs, inputs, {"roles": roles}):
-        write_claims(study.results, roles, outputs, classifiers=classifiers)
-
-
-def _classify(study: Selection, roles: dict[str, dict[str, Any]]) -> str | None:
-    """Ask classifiers what the losses of some roles tell; return the file, None without roles."""
-    from topograph.comparison.networks import write_classifiers
-
-    if not roles:
-        return None
-    output = f"{study.results}/claims/classifiers.parquet"
-    inputs = {file: file for source in roles.values() for file in _files_of(study, source)}
-    with recorded(study, "classify", {"classifiers": output}, inputs, {"roles": roles}):
-        write_classifiers(study.results, roles, output)
-    return output
-
-
-def _files_of(study: Selection, source: dict[str, Any]) -> list[str]:
-    """Return the tables that play a role of the claims."""
-    file = f"{source['analysis']}.{source['table']}.parquet"
-    return [
-        f"{study.results}/{path}"
-        for run in (entry["run"] for entry in source["runs"])
-        for path in (f"train/{run}/metrics.parquet", f"{source['stage']}/{run}/{file}")
-    ]
-
-
-def _figure(study: Selection, figure: str) -> None:
-    from topograph.report.figures import make_figure
-
-    asked = study.study.figures[figure]
-    stem = f"reports/{study.study.study}/figures/{figure}"
-    notebook = f"workflow/notebooks/{asked.notebook or figure}.py"
-    outputs = {
-        "page": f"{stem}.html",
-        "svg": f"{stem}.svg",
-        "pdf": f"{stem}.pdf",
-        "values": f"{stem}.values.json",
-    }
-    sources = sources_shown(asked, entries(study.asked.members))
-    parameters: dict[str, Any] = {
-        "study": study.study.study,
-        "config": study.options.study,
-        "results": study.results,
-        "figure": asked.model_dump(),
-        "sources": sources,
-    }
-    inputs = {
-        path: path
-        for source in sources.values()
-        for entry in source["runs"]
-        for path in study.made(entry["run"], source["analysis"])
-    }
-    inputs |= {path: path for path in _tables_of_study(study, Path(notebook).name)}
-    inputs |= {"notebook": notebook, **_templates("page.html")}
-    with recorded(study, "figure", outputs, inputs, parameters, notebooks=[notebook]):
-        make_figure(
-            outputs["page"],
-            notebook,
-            executed=f"{study.results}/logs/figures/{figure}.ipynb",
-            **{key: value for key, value in parameters.items() if key != "code"},
-        )
-
-
-def _tables_of_study(study: Selection, notebook: str) -> list[str]:
-    """Return the tables of the whole study that a notebook reads; draw the tree if it is not."""
-    from topograph.embedding.tree import write_tree
-
-    found = []
-    read = header(NOTEBOOKS / notebook).reads
-    if "classifiers" in read:
-        found.append(f"{study.results}/claims/classifiers.parquet")
-    if "artificial-tree" in read:
-        stem = f"{study.results}/artificial-tree"
-        files = {name: f"{stem}.{name}.parquet" for name in ("points", "quality")}
-        if not all(Path(path).is_file() for path in files.values()):
-            with recorded(study, "artificial_tree", files, {}, {}):
-                write_tree(files)
-        found += files.values()
-    return found
-
-
 ANALYSES: dict[str, tuple[type, Callable[[Selection, Cell, str, Any], None]]] = {
     "sample": (Landscape, _sample),
     "spectrum": (Spectrum, _spectrum),
@@ -374,4 +302,5 @@ ANALYSES: dict[str, tuple[type, Callable[[Selection, Cell, str, Any], None]]] = 
     "jump": (JumpRetrain, _jump),
     "baselines": (Baselines, _baselines),
     "embed": (JumpRetrain, _embed),
+    "method": (Method, _method),
 }

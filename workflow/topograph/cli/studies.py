@@ -10,6 +10,7 @@ from typing import Any
 
 from topograph.archive.asked import Asked
 from topograph.cli.new_family import KINDS, family_text, write_new
+from topograph.config.models import METHODS
 from topograph.config.schema import schema_text
 
 
@@ -45,12 +46,12 @@ def _check(options: argparse.Namespace) -> None:
 
 def jobs(asked: Asked) -> dict[str, int]:
     """Return how many jobs of each stage a study has when nothing is done yet."""
-    kinds = Counter(analysis.kind for analysis in asked.analyses.values())
+    kinds = Counter[str](analysis.kind for analysis in asked.analyses.values())
     landscapes, jumps = kinds["landscape"], kinds["jump-retrain"]
     return {
         "train": len(asked.cells),
         **dict.fromkeys(("landscape", "topology", "profile page"), landscapes),
-        **{kind: kinds[kind] for kind in ("spectrum", "baselines")},
+        **{kind: kinds[kind] for kind in ("spectrum", "baselines", *METHODS)},
         **dict.fromkeys(("jump-retrain", "embedding", "homology"), jumps),
         "figure": len(asked.study.figures),
         "claims": int(bool(asked.study.claims)),

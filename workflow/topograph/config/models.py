@@ -23,6 +23,7 @@ from topograph.foundation.provenance import canonical_json
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
 Map = Literal["phate", "pca", "tsne", "umap"]
+WeightsMap = Map | Literal["autoencoder"]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # YAML 1.1 takes an exponent for a number only after a point and with a sign: 1.0e-3, 1.0e+5.
@@ -276,13 +277,116 @@ class Baselines(Around):
     distance: Positive = 1.0
 
 
-Analysis = Annotated[Landscape | Spectrum | JumpRetrain | Baselines, Field(discriminator="kind")]
+def _odd(points: int) -> int:
+    if points % 2 == 0:
+        raise PydanticCustomError(
+            "odd", "{points} points have none at the centre; an odd number has", {"points": points}
+        )
+    return points
+
+
+class Method(Around):
+    """What is looked at from the weights of the last epoch, and of those that training kept."""
+
+    kind: str
+    batch_norm: Literal["centre", "recalibrated"] = "recalibrated"
+
+
+class Interpolation(Method):
+    """The loss along straight lines and low-loss curves between initial and trained weights.
+
+    From the start to the end of each training, and between the ends of each two of the first
+    ``networks`` seeds. ``points`` lie on each curve; ``steps`` of an optimiser lower those that are
+    not straight.
+    """
+
+    kind: Literal["interpolation"]
+    curves: Annotated[
+        list[Literal["line", "bezier", "nudged_elastic_band"]], Field(min_length=1)
+    ] = ["line", "bezier", "nudged_elastic_band"]
+    networks: Count = 3
+    points: Annotated[int, Field(ge=3)] = 41
+    steps: Count = 60
+
+
+class Slices(Method):
+    """Slices through the trained weights along random filter-normalised directions.
+
+    The range grows until the loss is ``multiple`` times that at the centre; ``planes`` repeats the
+    slice along other directions; the plane of the optimiser's path comes beside them.
+    """
+
+    kind: Literal["slices"]
+    points: Annotated[int, Field(ge=3)] = 25
+    planes: Count = 3
+    multiple: Annotated[float, Field(gt=1)] = 5.0
+    normalization: Literal["none", "filter", "layer", "model"] = "filter"
+
+
+class Topography(Method):
+    """Curvature along training, sharpness at its end, and critical points on a Hessian grid.
+
+    The first ``networks`` seeds are looked at, each at ``stages`` of the epochs that training kept,
+    the first and the last among them;
+    ``eigenvalues`` are computed at either end of the spectrum; ``rho`` is how far sharpness looks;
+    grids have ``points``, an odd number, along each of three directions: Hessian eigenvectors to
+    ``distance``, and random ones as long as the weights.
+    """
+
+    kind: Literal["topography"]
+    batch_norm: Literal["centre", "recalibrated"] = "centre"
+    networks: Count = 3
+    stages: Annotated[int, Field(ge=2)] = 4
+    eigenvalues: Count = 5
+    rho: Positive = 0.05
+    points: Annotated[int, Field(ge=5), AfterValidator(_odd)] = 9
+    distance: Positive = 0.5
+
+
+class WeightMap(Method):
+    """Maps of all weights that training kept, of every seed, and the loss on what they show.
+
+    ``points`` are those of the loss along each axis of a plane or of decoded codes.
+    """
+
+    kind: Literal["weights"]
+    maps: Annotated[list[WeightsMap], Field(min_length=1)] = [
+        "pca",
+        "phate",
+        "umap",
+        "tsne",
+        "autoencoder",
+    ]
+    points: Annotated[int, Field(ge=3)] = 21
+
+
+class Similarity(Method):
+    """How alike the networks of all seeds are, and how high the loss rises between them."""
+
+    kind: Literal["similarity"]
+    curve: Literal["line", "bezier", "nudged_elastic_band"] = "line"
+    points: Annotated[int, Field(ge=3)] = 21
+
+
+AnyMethod = Interpolation | Slices | Topography | WeightMap | Similarity
+Analysis = Annotated[
+    Landscape | Spectrum | JumpRetrain | Baselines | AnyMethod, Field(discriminator="kind")
+]
+# Kinds that leave results and tables, each by a rule of its own name.
+METHODS = {
+    "interpolation": ("methods",),
+    "slices": ("methods", "shape"),
+    "topography": ("methods", "card", "critical"),
+    "weights": ("methods",),
+    "similarity": ("methods",),
+}
 
 # Keys that the job which begins an analysis does not read: another value samples nothing anew.
 READ_LATER = {
     "landscape": {"connectivity"},
     "spectrum": set(),
     "baselines": set(),
+    **{kind: set[str]() for kind in METHODS},
     "jump-retrain": {"maps", "distance", "knn", "t", "mds_distance", "engine", "neighbours"},
 }
 

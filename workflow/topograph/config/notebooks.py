@@ -19,7 +19,17 @@ NOTEBOOKS = PACKAGE_ROOT / "notebooks"
 FENCE = "# ---"
 
 
-Kind = Literal["landscape", "spectrum", "jump-retrain", "baselines"]
+Kind = Literal[
+    "landscape",
+    "spectrum",
+    "jump-retrain",
+    "baselines",
+    "interpolation",
+    "slices",
+    "topography",
+    "weights",
+    "similarity",
+]
 
 
 class Drawable(Strict):

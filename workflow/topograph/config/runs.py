@@ -27,6 +27,10 @@ CLAIMS_READ = {
     "baselines": ("baselines", "points"),
     "jumps-maps": ("embedding", "quality"),
     "jumps-homology": ("homology", "statistics"),
+    "topography": ("topography", "card"),
+    "topography-critical": ("topography", "critical"),
+    "topography-pinns-critical": ("topography", "critical"),
+    "slices": ("slices", "shape"),
 }
 
 

@@ -11,11 +11,14 @@ from topograph.config.models import (
     Analysis,
     Baselines,
     JumpRetrain,
+    Method,
     Name,
     PinnTraining,
     Seeds,
+    Similarity,
     Strict,
     SupervisedTraining,
+    WeightMap,
 )
 from topograph.foundation.errors import nearest
 
@@ -47,13 +50,24 @@ Role = Literal[
     "unet-epochs",
     "residual",
     "residual-spectrum",
+    "residual-slices",
     "jumps",
     "jumps-maps",
     "jumps-homology",
     "jumps-memorising",
     "jumps-baselines",
     "jumps-continued",
+    "topography",
+    "topography-critical",
+    "topography-pinns",
+    "topography-pinns-critical",
 ]
+# Kinds of analysis that begin with the initial weights.
+READS_EPOCHS = ("interpolation", "weights")
+# A pinn keeps the weights at the start and at the end of training.
+ENDS = 2
+# A map's quality counts neighbours: fewer points have none to lose.
+FEWEST_POINTS = 4
 Folder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 StudyName = Annotated[Name, AfterValidator(_not_reserved)]
 
@@ -143,6 +157,10 @@ def _check_role(where: str, analysis: Analysis) -> None:
     wanted = "landscape"
     if where.endswith("-spectrum"):
         wanted = "spectrum"
+    elif where.endswith("-slices"):
+        wanted = "slices"
+    elif where.startswith("claims.topography"):
+        wanted = "topography"
     elif where.startswith("claims.jumps"):
         wanted = "baselines" if where.endswith("-baselines") else "jump-retrain"
     if analysis.kind != wanted:
@@ -161,8 +179,12 @@ def analysis_problem(
 ) -> str | None:
     """Return why an analysis cannot be run on what training leaves, or None."""
     if isinstance(training, PinnTraining):
-        return _pinn_problem(analysis)
-    return _supervised_problem(training, seeds, analysis)
+        problem, kept = _pinn_problem(analysis), ENDS
+    else:
+        problem, kept = _supervised_problem(training, seeds, analysis), training.schedule.epochs + 1
+    if problem is None and isinstance(analysis, Similarity | WeightMap):
+        return _too_few(seeds, kept, analysis)
+    return problem
 
 
 def _pinn_problem(analysis: Analysis) -> str | None:
@@ -170,7 +192,8 @@ def _pinn_problem(analysis: Analysis) -> str | None:
         return f"{analysis.kind} needs a supervised family, which can be retrained by epochs"
     if analysis.epochs != ["last"] or analysis.examples is not None:
         return "a pinn is trained in one step on fixed points: leave out epochs and examples"
-    if analysis.objective != "data" or analysis.batch_norm != "centre":
+    given = "batch_norm" in analysis.model_fields_set and analysis.batch_norm != "centre"
+    if analysis.objective != "data" or given:
         return "a pinn has neither weight decay nor batch norm: leave out objective and batch_norm"
     return None
 
@@ -183,6 +206,8 @@ def _supervised_problem(
     if isinstance(analysis, Baselines) and analysis.epochs != ["last"]:
         return "baselines lie around the weights that training ends with: leave out epochs"
     schedule = training.schedule
+    if isinstance(analysis, Method):
+        return _method_problem(schedule.keep, analysis)
     late = [e for e in analysis.epochs if isinstance(e, int) and e > schedule.epochs]
     if late:
         return f"epochs {late} lie after the last epoch, {schedule.epochs}"
@@ -191,6 +216,26 @@ def _supervised_problem(
         return f"epochs {analysis.epochs} name one twice: the last is {schedule.epochs}"
     if schedule.keep == "last" and analysis.epochs != ["last"]:
         return "epochs before the last are not kept: set schedule.keep to 'all'"
+    return None
+
+
+def _method_problem(keep: str, analysis: Method) -> str | None:
+    if analysis.epochs != ["last"]:
+        return "all epochs that training kept are looked at: leave out epochs"
+    if keep == "last" and analysis.kind in READS_EPOCHS:
+        return f"{analysis.kind} needs the initial weights: set schedule.keep to 'all'"
+    return None
+
+
+def _too_few(seeds: list[int], kept: int, analysis: Similarity | WeightMap) -> str | None:
+    points = len(seeds) * kept
+    if isinstance(analysis, Similarity) and len(seeds) < 2:
+        return f"seeds {seeds} give one network: two or more are needed to compare"
+    if isinstance(analysis, WeightMap) and points < FEWEST_POINTS:
+        return (
+            f"{points} weights are kept ({len(seeds)} seeds x {kept} epochs, the initial one "
+            f"among them): a map needs {FEWEST_POINTS} or more; add seeds or epochs"
+        )
     return None
 
 

@@ -43,7 +43,9 @@ class _Grid(NamedTuple):
     alphas: list[NDArray[np.float64]]
 
 
-def draw_contour(axes: Axes, loss: xr.DataArray, marks: pd.DataFrame) -> QuadContourSet:
+def draw_contour(
+    axes: Axes, loss: xr.DataArray, marks: pd.DataFrame | None = None
+) -> QuadContourSet:
     """Draw loss(alpha_1, alpha_2), positive losses on a logarithmic scale, with its marks.
 
     ``marks`` has kind and vertex, the index of the grid point in C order; a mark whose column

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from topograph.foundation.errors import TopographError
+from topograph.plotting.lines import draw_mean_and_range
 
 # Okabe and Ito's colours without black and yellow: black has no hue, yellow fades unseen.
 HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -129,12 +130,9 @@ def draw_returns(axes: Axes, frame: pd.DataFrame) -> list[Artist]:
 def _mean_and_range(
     axes: Axes, rows: pd.DataFrame, colour: NDArray[np.float64], *, label: str
 ) -> list[Artist]:
-    table = rows.groupby("epoch")["relative_distance"].agg(["mean", "min", "max"])
-    (line,) = axes.plot(table.index, table["mean"], color=colour, linewidth=1.4, label=label)
-    band = axes.fill_between(
-        table.index, table["min"], table["max"], color=colour, alpha=0.18, linewidth=0
-    )
-    return [line, band]
+    numbered = rows.assign(place=rows.groupby("epoch").cumcount())
+    table = numbered.pivot(index="place", columns="epoch", values="relative_distance")
+    return draw_mean_and_range(axes, table.columns, table, colour=colour, label=label)
 
 
 def _require(frame: pd.DataFrame, columns: Collection[str]) -> None:

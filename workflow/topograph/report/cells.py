@@ -52,9 +52,9 @@ def read_cells(results: Path) -> list[TrainedCell]:
     Raises DataError when that index or the metrics of a run are missing or broken.
     """
     path = results / "index.parquet"
-    rows = _table(path, _INDEX_COLUMNS).to_dict("records")
+    rows = read_columns(path, _INDEX_COLUMNS).to_dict("records")
     tables = {
-        run: _table(results / "train" / run / "metrics.parquet", _METRICS_COLUMNS)
+        run: read_columns(results / "train" / run / "metrics.parquet", _METRICS_COLUMNS)
         for run in {str(row["run"]) for row in rows}
     }
     return [_cell(row, tables[row["run"]], path) for row in rows]
@@ -84,7 +84,8 @@ def in_words(name: str) -> str:
     return words.replace("iou", "IoU") if words.startswith("iou") else words.capitalize()
 
 
-def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def read_columns(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Read a table; raise DataError where it is missing, broken or lacks one of the columns."""
     table = read_table(path)
     missing = [name for name in columns if name not in table]
     if missing:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from topograph.archive.history import SUFFIX, Job, ancestors, producers, read_job, read_jobs
 from topograph.foundation.provenance import manifest_path
@@ -18,9 +19,10 @@ from topograph.report.verdicts import Claims, read_claims
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure, the job that drew it and all jobs ``before`` it."""
+    """A published figure, its notebook, the job that drew it and all jobs ``before`` it."""
 
     name: str
+    notebook: str
     title: str
     caption: str
     job: Job
@@ -38,6 +40,8 @@ class FinishedStudy:
     figures: list[Figure]
     cells: list[TrainedCell]
     profiles: list[Path]
+    surfaces: list[Path]
+    methods: list[Path]
     papers: list[Path]
     claims: Claims | None
     made_by: Mapping[str, Job] = field(repr=False)
@@ -51,7 +55,10 @@ class FinishedStudy:
     def jobs(self) -> dict[str, Job]:
         """Every job behind a figure, an interactive page, a paper's page, the claims or a cell."""
         found = {job for figure in self.figures for job in (figure.job, *figure.before)}
-        ends = [*self.profiles, *self.papers, *(self._weights(cell.run) for cell in self.cells)]
+        ends = [*self.profiles, *self.surfaces, *self.papers]
+        ends += [self._weights(cell.run) for cell in self.cells]
+        # A table of methods lies under the manifest of the results that they left.
+        ends += [path.with_suffix("") for path in self.methods]
         ends += [self.claims.file] if self.claims else []
         for path in ends:
             job = read_job(manifest_path(path))
@@ -88,12 +95,20 @@ class FinishedStudy:
 
     def profiles_of(self, run: str) -> list[tuple[str, Path]]:
         """Return the analysis and the interactive page of each landscape of a run."""
-        start = f"{run}."
-        own = [path for path in self.profiles if path.name.startswith(start)]
-        return [(path.stem.removeprefix(start), path) for path in own]
+        return _of_run(self.profiles, run)
+
+    def surfaces_of(self, run: str) -> list[tuple[str, Path]]:
+        """Return the analysis and the interactive surface of each of the slices of a run."""
+        return _of_run(self.surfaces, run)
 
     def _weights(self, run: str) -> Path:
         return self.results / "train" / run / "weights.safetensors"
+
+
+def _of_run(pages: Iterable[Path], run: str) -> list[tuple[str, Path]]:
+    start = f"{run}."
+    own = [path for path in pages if path.name.startswith(start)]
+    return [(path.stem.removeprefix(start), path) for path in own]
 
 
 def read_finished(
@@ -106,39 +121,48 @@ def read_finished(
     profiles: Iterable[Path],
     papers: Iterable[Path],
     claims: Iterable[Path] = (),
+    surfaces: Iterable[Path] = (),
+    methods: Iterable[Path] = (),
+    notebooks: Mapping[str, str] = MappingProxyType({}),
 ) -> FinishedStudy:
     """Read a finished study.
 
     ``reports`` and ``results`` are the study's own folders, such as reports/study and
-    results/study; ``profiles`` are the interactive pages, ``papers`` those of the papers, and
-    ``claims`` the tables of claims and of their sensitivity, if the study tests any. Raises
-    DataError when a figure's files, a manifest, the index of runs, a run's metrics or a table of
-    claims are missing or broken.
+    results/study; ``profiles`` and ``surfaces`` are the interactive pages, ``papers`` those of the
+    papers; ``claims`` are the tables of claims and of their sensitivity, ``methods`` those of what
+    methods cost, if the study has any; ``notebooks`` tells the notebook of a figure that is not of
+    its name. Raises DataError when a figure's files, a manifest, the index of runs, a run's metrics
+    or a table are missing or broken.
     """
     data = reports.parents[1] / "data"
-    pages = [reports / name for name in ("figures", "profiles", "papers")]
+    pages = [reports / name for name in ("figures", "profiles", "surfaces", "papers")]
     made_by = producers(read_jobs(results, *pages, data))
     return FinishedStudy(
         name=study,
         files=[require(path) for path in files],
         reports=reports,
         results=results,
-        figures=[_figure(reports / "figures" / name, made_by) for name in figures],
+        figures=[
+            _figure(reports / "figures" / name, notebooks.get(name, name), made_by)
+            for name in figures
+        ],
         cells=read_cells(results),
         profiles=[require(path) for path in profiles],
+        surfaces=[require(path) for path in surfaces],
+        methods=[require(path) for path in methods],
         papers=[require(path) for path in papers],
         claims=read_claims(claims),
         made_by=made_by,
     )
 
 
-def _figure(stem: Path, made_by: Mapping[str, Job]) -> Figure:
+def _figure(stem: Path, notebook: str, made_by: Mapping[str, Job]) -> Figure:
     for suffix in ("html", "svg", "pdf"):
         require(f"{stem}.{suffix}")
     published = read_published(stem)
     job = read_job(manifest_path(f"{stem}.html"))
     before = frozenset(ancestors(job, made_by))
-    return Figure(stem.name, published["title"], published["caption"], job, before)
+    return Figure(stem.name, notebook, published["title"], published["caption"], job, before)
 
 
 def duration(jobs: Iterable[Job]) -> str:

@@ -1,4 +1,4 @@
-"""The papers that the study follows: what each of their figures shows, in our words."""
+"""The papers that the study follows, and sayings of the field, in our words."""
 
 from __future__ import annotations
 
@@ -7,8 +7,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Saying:
+    """What is said in the field, what it means and what would refute it, and the claims made of it.
+
+    ``claims`` are ids of `topograph.claims`.
+    """
+
+    name: str
+    words: str
+    meaning: str
+    refuted: str
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Paper:
-    """A paper; ``figures`` says what the published figure of each id shows."""
+    """A paper, or several by what is said after them.
+
+    ``figures`` says what the published figure of each id shows; ``sayings`` are on its page.
+    """
 
     name: str
     title: str
@@ -16,6 +33,7 @@ class Paper:
     source: str
     about: str
     figures: Mapping[str, str]
+    sayings: tuple[Saying, ...] = ()
 
 
 PROFILES = Paper(
@@ -118,4 +136,74 @@ JUMP_AND_RETRAIN = Paper(
     },
 )
 
-PAPERS = {paper.name: paper for paper in (PROFILES, COMPANION, JUMP_AND_RETRAIN)}
+SAYINGS = Paper(
+    name="sayings",
+    title="Sayings of the field",
+    authors="Hochreiter and Schmidhuber; Dauphin et al.; Keskar et al.; Li et al.; Cohen et al.",
+    source="1997 to 2021",
+    about=(
+        "What is said of loss landscapes more often than it is tested, each put as a statement "
+        "that numbers can refute, with its threshold fixed before they were there."
+    ),
+    figures={},
+    sayings=(
+        Saying(
+            name="flat-minima",
+            words="Flat minima generalise better",
+            meaning=(
+                "Where the loss rises slowly around the trained weights, other data, which shift "
+                "the landscape a little, should change it little. Sharpness is how far the loss "
+                "rises within a small step; the adaptive one measures a step against the size of "
+                "each weight, so that rescaled layers count as the same network. The trace of the "
+                "Hessian is its classic relative, which rescaling changes."
+            ),
+            refuted=(
+                "cells of equal augmentation in which the gap between test and training loss does "
+                "not rise with sharpness"
+            ),
+            claims=("flat-minima-by-adaptive-sharpness", "flat-minima-by-trace"),
+        ),
+        Saying(
+            name="saddles",
+            words="Saddles outnumber minima in high dimensions",
+            meaning=(
+                "A minimum has to curve upwards along every axis, a saddle only along some, so "
+                "that chance alone leaves few minima among many axes. Slices of a growing number "
+                "of random directions are a small look at that; on a line there is no saddle, so "
+                "that counting begins in the plane."
+            ),
+            refuted="slices whose ratio of saddles to minima stays or falls as axes are added",
+            claims=("saddles-with-dimension",),
+        ),
+        Saying(
+            name="small-steps",
+            words="Steep landscapes need small steps",
+            meaning=(
+                "On a bowl of curvature lambda gradient descent diverges beyond a learning rate of "
+                "2 / lambda. A network is no bowl: the saying is that its largest eigenvalue still "
+                "tells the largest rate at which training stays, in order and within a factor of 2."
+            ),
+            refuted=(
+                "largest stable rates that do not fall with the eigenvalue, or lie off 2 / lambda "
+                "by more than a factor of 2 on average"
+            ),
+            claims=("steep-needs-small-steps", "steps-of-two-over-curvature"),
+        ),
+        Saying(
+            name="skips",
+            words="Skip connections smooth the landscape",
+            meaning=(
+                "Slices through networks with skip connections are said to be smooth and nearly "
+                "convex, those without chaotic. Roughness counts what a line through a slice rises "
+                "and falls beyond one valley, in units of its range."
+            ),
+            refuted=(
+                "networks without skips whose random filter-normalised slices are as smooth, or "
+                "as convex, as those with"
+            ),
+            claims=("skips-less-rough", "skips-more-convex"),
+        ),
+    ),
+)
+
+PAPERS = {paper.name: paper for paper in (PROFILES, COMPANION, JUMP_AND_RETRAIN, SAYINGS)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from math import isnan
 from pathlib import Path
@@ -249,6 +249,18 @@ class Results:
         tables = [read_table(path) for path in there or paths[:1]]
         filled = [table for table in tables if len(table)]
         return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+
+def each_network(
+    results: str | Path,
+    analysis: str,
+    runs: Sequence[dict[str, Any]],
+    others: Mapping[str, dict[str, Any]],
+) -> dict[str, Results]:
+    """Return the results of each run of a figure's sources, by its label, a run once."""
+    sources = [Results(results, analysis, runs)]
+    sources += [Results(results, **other) for other in others.values()]
+    return {data.labels[run]: data.only(run) for data in sources for run in data.labels}
 
 
 def captioned(table: pd.DataFrame, caption: str) -> HTML:

@@ -26,6 +26,7 @@ def write_runs(study: FinishedStudy) -> Path:
         study=study.name,
         tables=tables,
         count=len(study.cells),
+        has_surfaces=bool(study.surfaces),
     )
 
 
@@ -51,7 +52,7 @@ def _row(study: FinishedStudy, cell: TrainedCell) -> dict[str, Any]:
         "seeds": ", ".join(map(str, cell.seeds)),
         "profiles": [
             (analysis, Path(os.path.relpath(page, study.reports)).as_posix())
-            for analysis, page in study.profiles_of(cell.run)
+            for analysis, page in (*study.profiles_of(cell.run), *study.surfaces_of(cell.run))
         ],
         "figures": [figure.name for figure in study.figures_of(cell.run)],
         "origin": study.training_of(cell.run),

@@ -8,6 +8,7 @@ from typing import Any
 from topograph.report.cells import TrainedCell, by_experiment
 from topograph.report.claims_page import write_claims
 from topograph.report.finished import Figure, FinishedStudy, duration
+from topograph.report.gallery import gallery_of, is_drawn_there, write_values
 from topograph.report.page import write_html
 from topograph.report.papers import PAPERS, Paper
 from topograph.report.pdf import write_pdf
@@ -17,7 +18,7 @@ from topograph.report.verdicts import summary
 
 
 def build_site(study: FinishedStudy) -> list[Path]:
-    """Write the overview, runs, claims, provenance and PDF; return their paths.
+    """Write the overview, runs, claims, provenance, PDF and values; return their paths.
 
     The pages of figures, landscapes and papers are there already. No page asks for anything outside
     ``study.reports``. Equal studies give equal bytes. Raises TopographError when a page cannot be
@@ -29,17 +30,24 @@ def build_site(study: FinishedStudy) -> list[Path]:
         *write_claims(study),
         *write_provenance(study),
         write_pdf(study),
+        *write_values(study),
     ]
 
 
 def _write_overview(study: FinishedStudy) -> Path:
+    gallery = gallery_of(study)
     jobs = {job for figure in study.figures for job in (figure.job, *figure.before)}
     return write_html(
         study.reports / "index.html",
         "index.html",
         study=study.name,
         config=study.config,
-        cards=[_card(study, figure) for figure in study.figures],
+        gallery=gallery,
+        cards=[
+            _card(study, figure)
+            for figure in study.figures
+            if gallery is None or not is_drawn_there(figure)
+        ],
         papers=[_paper(study, paper) for paper in PAPERS.values()],
         summary=summary(study.claims.rows) if study.claims else None,
         experiments=[_experiment(*one) for one in by_experiment(study.cells).items()],

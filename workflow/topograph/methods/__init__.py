@@ -1,0 +1,1 @@
+"""The usual ways to look at a loss landscape, each as an analysis of a study."""
