@@ -25,6 +25,7 @@ def told(**changes: object) -> list[str]:
         "index": 2,
         "index_is_lower_bound": False,
         "condition": 3e4,
+        "condition_is_lower_bound": True,
         "alignment": 0.97,
         "parameters": 500,
         "products": 40,
@@ -36,7 +37,7 @@ def test_a_saddle_is_told_in_five_sentences() -> None:
     assert told() == [
         "The gradient is 1.2e-3 long: near, not at, a stationary point.",
         "2 of the 10 lowest directions go down: a saddle of index at least 2.",
-        "The steepest direction curves 3e4 times as strongly as the flattest resolved one: "
+        "The steepest direction curves at least 3e4 times as strongly as the flattest: "
         "steps must be small, and flat directions are slow.",
         "Gradient descent is stable below a step of 2/lambda_max = 0.033.",
         "97 % of the squared gradient lies in the 10 steepest directions, where a random one "
@@ -53,13 +54,13 @@ def test_a_slope_is_neither_minimum_nor_saddle() -> None:
 
 def test_directions_up_only_are_a_minimum() -> None:
     bowl = {"top": np.full(3, 4.0), "top_errors": np.full(3, 1e-9), "condition": 1.0}
+    bowl |= {"condition_is_lower_bound": False}
     bowl |= {"bottom": bowl["top"], "bottom_errors": bowl["top_errors"], "index": 0}
     sentences = told(**bowl, gradient_norm=0.0, relative_step=0.0, alignment=np.nan)
     assert sentences == [
         "The gradient is 0 long, zero to the digits of the weights: a stationary point.",
         "Every direction goes up: a minimum.",
-        "The steepest direction curves 1 times as strongly as the flattest resolved one: "
-        "one step suits all that are resolved.",
+        "The steepest direction curves 1 times as strongly as the flattest: one step suits all.",
         "Gradient descent is stable below a step of 2/lambda_max = 0.5.",
     ]
 
@@ -83,6 +84,13 @@ def test_a_gradient_of_rounding_has_no_alignment_worth_telling() -> None:
     assert len(told(alignment=np.nan)) == 4
 
 
+def test_ends_that_are_alike_say_nothing_of_what_lies_between() -> None:
+    sentences = told(condition=2.0)
+    assert sentences[2] == (
+        "The steepest direction curves at least 2 times as strongly as the flattest."
+    )
+
+
 def test_curvature_below_its_error_is_told_as_unknown() -> None:
     sentences = told(condition=np.nan, index=0, bottom=np.zeros(10), top=np.zeros(10))
     assert sentences[1].startswith("None of the 10 lowest directions goes down, 10 too little")
@@ -101,7 +109,6 @@ def test_the_saddle_between_two_layers_of_one_weight_is_told_as_one() -> None:
     assert words(found) == [
         "The gradient is 0 long, zero to the digits of the weights: a stationary point.",
         "1 of the 2 lowest directions goes down: a saddle of index at least 1.",
-        "The steepest direction curves 1 times as strongly as the flattest resolved one: "
-        "one step suits all that are resolved.",
+        "The steepest direction curves 1 times as strongly as the flattest: one step suits all.",
         "Gradient descent is stable below a step of 2/lambda_max = 1.",
     ]

@@ -49,6 +49,19 @@ def test_slopes_and_saddles_are_smooth_without_a_minimum() -> None:
     assert plane_shape(X[:, None] ** 2 - X**2) == (pytest.approx(1.0), 0, 0.0)
 
 
+@pytest.mark.parametrize("bend", [0.0, 2.0])
+def test_a_saddle_that_rises_along_both_axes_is_not_convex(bend: float) -> None:
+    # Along a diagonal bend (x² + y²) + 4xy falls to either side.
+    plane = bend * (X[:, None] ** 2 + X**2) / 2 + 4 * X[:, None] * X
+    assert plane_shape(plane).convex_share == 0.0
+
+
+def test_a_convex_loss_with_creases_is_convex_everywhere() -> None:
+    whole = np.arange(-6.0, 7.0)
+    assert plane_shape(np.maximum(0, whole[:, None] + whole - 1.5)).convex_share == 1.0
+    assert plane_shape(abs(whole[:, None] - 2 * whole)).convex_share == 1.0
+
+
 def test_scale_shift_and_turns_of_the_plane_change_nothing() -> None:
     plane = np.random.default_rng(0).normal(size=(13, 9))
     found = plane_shape(plane)
@@ -63,7 +76,9 @@ def test_what_is_not_finite_is_left_out_and_the_rest_is_as_it_was() -> None:
     plane[0, 0], plane[-1, -1] = np.inf, np.nan
     found = plane_shape(plane)
     assert found.roughness == pytest.approx(whole.roughness) and found.minima == whole.minima
-    assert found.convex_share == whole.convex_share
+    # Each corner is the neighbour of one interior point, both on a crest: not convex.
+    inner = (np.array(plane.shape) - 2).prod()
+    assert found.convex_share == pytest.approx(whole.convex_share * inner / (inner - 2))
     line = np.full((5, 5), np.nan)
     line[2, 1:4] = 1.0
     assert all(map(math.isnan, plane_shape(line)[::2]))

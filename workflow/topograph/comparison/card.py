@@ -60,14 +60,16 @@ def _index_words(point: Stationary) -> str:
 def _condition_words(point: Stationary) -> list[str]:
     if not np.isfinite(point.condition):
         return ["No direction curves by more than the error of its curvature."]
+    at_least = "at least " * point.condition_is_lower_bound
     told = (
-        f"The steepest direction curves {_number(point.condition)} times as strongly as the "
-        "flattest resolved one"
+        f"The steepest direction curves {at_least}{_number(point.condition)} times as strongly as "
+        "the flattest"
     )
-    if point.condition < EASY:
-        told += ": one step suits all that are resolved."
-    else:
+    if point.condition >= EASY:
         told += ": steps must be small, and flat directions are slow."
+    else:
+        # A low bound says nothing of the flattest direction.
+        told += "." if at_least else ": one step suits all."
     if point.top[0] <= point.top_errors[0]:
         return [told]
     step = _number(2 / point.top[0])

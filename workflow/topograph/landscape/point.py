@@ -45,8 +45,9 @@ class Stationary(NamedTuple):
     counts those of ``bottom`` that lie below 0 by more than their error, and is a lower bound of
     the Morse index where all of them do. ``relative_step`` is ||g|| / (|lambda|max ||theta||),
     Newton's step along the steepest direction in lengths of the weights; ``condition`` is that of
-    all eigenvalues computed, ``alignment`` the gradient's with ``top``; ``parameters`` is N,
-    ``products`` those of the Hessian that were taken.
+    the Hessian, and a lower bound of it where only both ends of the spectrum were computed or its
+    smallest eigenvalue is not resolved; ``alignment`` is the gradient's with ``top``;
+    ``parameters`` is N, ``products`` those of the Hessian that were taken.
     """
 
     loss: float
@@ -59,6 +60,7 @@ class Stationary(NamedTuple):
     index: int  # type: ignore[assignment]
     index_is_lower_bound: bool
     condition: float
+    condition_is_lower_bound: bool
     alignment: float
     parameters: int
     products: int
@@ -94,20 +96,23 @@ def gradient_alignment(objective: Objective, eigenpairs: Eigenpairs) -> float:
     return _share(loss_and_gradient(placed, placed.center)[1], _columns(eigenpairs))
 
 
-def condition_number(values: ArrayLike, residuals: ArrayLike) -> float:
-    """Return |lambda|max / |lambda|min over the eigenvalues (k,) that are resolved.
+def condition_number(values: ArrayLike, errors: ArrayLike) -> float:
+    """Return the least that |lambda|max / |lambda|min can be.
 
-    Resolved is one whose |lambda| is larger than its residual norm ||H v - lambda v||, (k,), so
-    that its sign is known; NaN where none is. Raises TopographError where the two differ in number.
+    Within its error of each of ``values`` (k,) lies an eigenvalue; ``errors`` (k,) may be residual
+    norms ||H v - lambda v||. Without errors and for all eigenvalues it is the condition number; NaN
+    where no value exceeds its error. Raises TopographError where the two differ in number.
     """
-    given, errors = np.asarray(values, dtype=float), np.asarray(residuals, dtype=float)
-    if given.ndim != 1 or given.shape != errors.shape:
+    sizes, within = np.abs(np.asarray(values, dtype=float)), np.asarray(errors, dtype=float)
+    if sizes.ndim != 1 or sizes.shape != within.shape:
         raise TopographError(
-            f"the eigenvalues have shape {given.shape} and the residuals {errors.shape}; "
-            "allowed: (k,) for both; give each eigenvalue its residual"
+            f"the eigenvalues have shape {sizes.shape} and the errors {within.shape}; "
+            "allowed: (k,) for both; give each eigenvalue its error"
         )
-    sizes = np.abs(given)[np.abs(given) > errors]
-    return float(sizes.max() / sizes.min()) if len(sizes) else float("nan")
+    if not (sizes > within).any():
+        return float("nan")
+    flattest = (sizes + within).min()
+    return float((sizes - within).max() / flattest) if flattest else float("inf")
 
 
 def layer_blocks(
@@ -162,7 +167,7 @@ def stationary(
         )
     with threadpool_limits(1, user_api="blas"):
         if product.size <= DENSE:
-            top, bottom = _ends_of_dense(product, eigenvalues)
+            top, bottom, known = _ends_of_dense(product, eigenvalues)
         else:
             pairs = hessian_eigenpairs(
                 objective, eigenvalues, which="largest", seed=seed, dtype=dtype, device=device
@@ -170,7 +175,8 @@ def stationary(
             product.products += pairs.products
             top = _End(pairs.values, pairs.residuals, _columns(pairs))
             bottom = _lowest(product, eigenvalues, float(top.values[0]), seed)
-    return _described(placed, top, bottom, dtype, product.products)
+            known = None
+    return _described(placed, top, bottom, known, dtype, product.products)
 
 
 def place(objective: Objective, dtype: str, device: str | None) -> Placed:
@@ -219,7 +225,10 @@ def _share(gradient: Tensor, vectors: np.ndarray) -> float:
     return float(np.minimum(np.square((unit / unit.norm()).numpy() @ basis).sum(), 1.0))
 
 
-def _described(placed: Placed, top: _End, bottom: _End, dtype: str, products: int) -> Stationary:
+def _described(
+    placed: Placed, top: _End, bottom: _End, known: np.ndarray | None, dtype: str, products: int
+) -> Stationary:
+    """Return what is found; ``known`` (N,) are all eigenvalues, None where only the ends are."""
     loss, gradient = loss_and_gradient(placed, placed.center)
     norm, theta = gradient.double().norm(), flatten(placed.center).double()
     values = np.concatenate([top.values, bottom.values])
@@ -228,6 +237,7 @@ def _described(placed: Placed, top: _End, bottom: _End, dtype: str, products: in
     errors = np.maximum(np.concatenate([top.residuals, bottom.residuals]), rounding)
     above, below = np.split(errors, [len(top.values)])
     index = int((bottom.values < -below).sum())
+    sizes, within = (values, errors) if known is None else (known, np.full_like(known, rounding))
     # As tensors: a slope without curvature, or at weights of 0, is infinitely long.
     step = norm / (largest * theta.norm()) if norm else norm
     return Stationary(
@@ -240,7 +250,8 @@ def _described(placed: Placed, top: _End, bottom: _End, dtype: str, products: in
         bottom_errors=below,
         index=index,
         index_is_lower_bound=index == len(bottom.values),
-        condition=condition_number(values, errors),
+        condition=condition_number(sizes, within),
+        condition_is_lower_bound=known is None or bool(np.abs(known).min() <= rounding),
         alignment=_share(gradient, top.vectors),
         parameters=theta.numel(),
         products=products,
@@ -251,7 +262,7 @@ def _top(block: Objective, seed: int, dtype: str, device: str | None) -> tuple[f
     """Return the eigenvalue of largest magnitude and its residual norm."""
     product = HessianProduct(block, dtype=dtype, device=device)
     if product.size <= SMALL:
-        top, bottom = _ends_of_dense(product, 1)
+        top, bottom, _ = _ends_of_dense(product, 1)
         end = top if top.values[0] >= -bottom.values[0] else bottom
         return float(end.values[0]), float(end.residuals[0])
     # Lanczos breaks down where there is no curvature at all, as in a layer of dead units.
@@ -274,11 +285,12 @@ class _End(NamedTuple):
         return _End(values, np.linalg.norm(errors, axis=1), vectors)
 
 
-def _ends_of_dense(product: HessianProduct, k: int) -> tuple[_End, _End]:
+def _ends_of_dense(product: HessianProduct, k: int) -> tuple[_End, _End, np.ndarray]:
+    """Return both ends of the spectrum, and all eigenvalues (N,)."""
     rows = np.array([product(row) for row in np.eye(product.size)])
     values, vectors = np.linalg.eigh((rows + rows.T) / 2)
     top = _End.of(product, values[::-1][:k], vectors[:, ::-1][:, :k])
-    return top, _End.of(product, values[:k], vectors[:, :k])
+    return top, _End.of(product, values[:k], vectors[:, :k]), values
 
 
 def _lowest(product: HessianProduct, k: int, highest: float, seed: int) -> _End:

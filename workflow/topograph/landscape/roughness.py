@@ -28,9 +28,9 @@ def plane_shape(losses: ArrayLike) -> PlaneShape:
                         constant, 2 (k - 1) for a cosine of k waves that begins at its crest
     - ``minima``        local minima off the border, as ``critical_points`` counts them
     - ``convex_share``  of the interior points the share whose second differences along both axes
-                        are at least 0
+                        and both diagonals are at least 0: all of them, where the loss is convex
 
-    Lines, and interior points with their four neighbours, that hold a value that is not finite are
+    Lines, and interior points with their eight neighbours, that hold a value that is not finite are
     left out of the first and the last, which are NaN where none remains. Scaling or shifting the
     losses changes none of the three. They put into numbers what Li et al. 2018 (arXiv 1712.09913,
     section 5) tell by eye. Raises TopographError for what is not a plane of at least
@@ -45,10 +45,10 @@ def plane_shape(losses: ArrayLike) -> PlaneShape:
     plane = plane.astype(float)
     rough = np.concatenate([_line_roughness(lines) for lines in (plane, plane.T)])
     with np.errstate(invalid="ignore"):
-        bends = _second_differences(plane), _second_differences(plane.T).T
-    known = np.isfinite(bends[0]) & np.isfinite(bends[1])
-    convex = (bends[0] >= 0) & (bends[1] >= 0)
-    return PlaneShape(_mean(rough[np.isfinite(rough)]), minima, _mean(convex[known]))
+        bends = _second_differences(plane)
+    known = bends[:, np.isfinite(bends).all(axis=0)]
+    convex = np.all(known >= 0, axis=0)
+    return PlaneShape(_mean(rough[np.isfinite(rough)]), minima, _mean(convex))
 
 
 def _line_roughness(lines: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,9 +64,15 @@ def _line_roughness(lines: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def _second_differences(lines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return second differences along the rows, at the interior points of the plane."""
-    return np.diff(lines, n=2, axis=1)[1:-1]
+def _second_differences(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return second differences (4, M - 2, N - 2) along axes and diagonals at interior points."""
+    rows, columns = plane.shape
+
+    def moved(down: int, right: int) -> NDArray[np.float64]:
+        return plane[1 + down : rows - 1 + down, 1 + right : columns - 1 + right]
+
+    ways = [(0, 1), (1, 0), (1, 1), (1, -1)]
+    return np.stack([moved(i, j) + moved(-i, -j) - 2 * moved(0, 0) for i, j in ways])
 
 
 def _mean(values: NDArray) -> float:
