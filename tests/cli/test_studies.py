@@ -28,7 +28,8 @@ def test_a_quick_check_counts_the_jobs_and_times_nothing(
     assert shown.splitlines()[-1] == (
         "jobs: 5 train, 5 landscape, 5 topology, 5 profile page, 2 spectrum, 2 baselines, "
         "1 interpolation, 1 slices, 1 topography, 1 weights, 1 similarity, "
-        "2 jump-retrain, 2 embedding, 2 homology, 6 figure, 1 claims, 5 site; 47 in all"
+        "2 jump-retrain, 2 embedding, 2 homology, 1 surface page, 1 table of the study, 6 figure, "
+        "1 claims, 6 site; 50 in all"
     )
 
 

@@ -11,7 +11,10 @@ from typing import Any
 from topograph.archive.asked import Asked
 from topograph.cli.new_family import KINDS, family_text, write_new
 from topograph.config.models import METHODS
+from topograph.config.notebooks import NOTEBOOKS, header
+from topograph.config.runs import claims_roles, entries, roles_told
 from topograph.config.schema import schema_text
+from topograph.report.papers import PAPERS
 
 
 def add_commands(commands: Any) -> None:
@@ -53,10 +56,21 @@ def jobs(asked: Asked) -> dict[str, int]:
         **dict.fromkeys(("landscape", "topology", "profile page"), landscapes),
         **{kind: kinds[kind] for kind in ("spectrum", "baselines", *METHODS)},
         **dict.fromkeys(("jump-retrain", "embedding", "homology"), jumps),
+        "surface page": kinds["slices"],
+        "table of the study": len(_read(asked)),
         "figure": len(asked.study.figures),
         "claims": int(bool(asked.study.claims)),
-        "site": 5,
+        # The index, a page of each paper, and the rest.
+        "site": 2 + len(PAPERS),
     }
+
+
+def _read(asked: Asked) -> set[str]:
+    """Return the tables of the whole study that its figures and claims are made from."""
+    of_claims = roles_told(claims_roles(asked.study, entries(asked.members)))
+    names = (figure.notebook or name for name, figure in asked.study.figures.items())
+    read = {table for name in names for table in header(NOTEBOOKS / f"{name}.py").reads}
+    return read | ({"classifiers"} if of_claims else set())
 
 
 def _print_cost(asked: Asked, counted: Mapping[str, int]) -> None:
