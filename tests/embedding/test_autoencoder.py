@@ -15,6 +15,7 @@ from topograph.embedding.autoencoder import (
     Autoencoder,
     autoencode,
     decoded_grid,
+    held_out_reconstruction,
     pca_reconstruction,
 )
 from topograph.foundation.errors import TopographError
@@ -98,6 +99,39 @@ def test_the_errors_are_those_of_the_points_themselves(trained: Autoencoder) -> 
     assert trained.errors == pytest.approx(np.linalg.norm(points - decoded, axis=1), rel=1e-9)
     # Eight components do not hold twelve directions: what they leave out counts as well.
     assert trained.reconstruction > pca_reconstruction(gram_of(points), 8) > 0.05
+
+
+def test_points_left_out_are_measured_against_pca_of_the_others() -> None:
+    points, missed, spread = runs(), 0.0, 0.0
+    for fold in range(4):
+        left = np.arange(len(points)) % 4 == fold
+        pca = PCA(2).fit(points[~left])
+        decoded = pca.inverse_transform(pca.transform(points[left]))
+        missed += np.sum((points[left] - decoded) ** 2)
+        spread += np.sum((points[left] - points[~left].mean(axis=0)) ** 2)
+    found = held_out_reconstruction(gram_of(points), epochs=0)
+    assert found == pytest.approx(np.sqrt(missed / spread))
+
+
+def test_noise_is_learnt_by_heart_and_a_surface_is_not() -> None:
+    noise = np.random.default_rng(5).normal(size=(24, 200))
+    assert autoencode(gram_of(noise)).reconstruction < 0.3
+    assert held_out_reconstruction(gram_of(noise)) > 0.95
+    assert held_out_reconstruction(gram_of(cap()), epochs=120) < pca_reconstruction(gram_of(cap()))
+
+
+@pytest.mark.parametrize(
+    ("gram", "folds", "words"),
+    [
+        (np.eye(5), 1, "folds is 1; allowed: 2 to 5"),
+        (np.eye(5), 6, "folds is 6; allowed: 2 to 5"),
+        (np.ones((4, 5)), 2, "shape \\(4, 5\\)"),
+        (np.eye(3), 3, "at least 3 points"),
+    ],
+)
+def test_folds_that_cannot_be_made_are_answered(gram: np.ndarray, folds: int, words: str) -> None:
+    with pytest.raises(TopographError, match=words):
+        held_out_reconstruction(gram, folds=folds)
 
 
 def test_the_network_kept_is_that_of_the_lowest_error(trained: Autoencoder) -> None:

@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from topograph.config.models import Slices
-from topograph.foundation.storage import read_dataset, read_table
+from topograph.foundation.storage import read_dataset, read_table, read_weights, write_weights
 from topograph.methods.record import SEVERAL, Record, write_pieces
+from topograph.methods.subject import Subject
 
 Piece = Callable[[Record], xr.Dataset]
 
@@ -32,8 +33,8 @@ def piece(seed: int, made: list[int], *, fails: bool = False) -> Piece:
 def write(trained: Any, folder: Path, pieces: dict[str, Piece], code: str = "a") -> None:
     files = trained.files(folder, "shape")
     scratch = folder / "scratch"
-    asked = Slices(kind="slices")
-    write_pieces(trained.cell, asked, files, pieces, scratch=scratch, code=code)
+    subject = Subject(trained.cell, Slices(kind="slices"), trained.weights)
+    write_pieces(subject, files, pieces, scratch=scratch, code=code)
 
 
 def test_rows_say_what_they_are_about() -> None:
@@ -75,6 +76,18 @@ def test_pieces_of_other_code_are_made_again(trained: Any, tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         write(trained, tmp_path, {"a": piece(1, made), "b": piece(2, made, fails=True)}, "a")
     write(trained, tmp_path, {"a": piece(1, made)}, "b")
+    assert made == [1, 1]
+
+
+def test_pieces_of_other_weights_are_made_again(trained: Any, tmp_path: Path) -> None:
+    """As where a seed was added after an analysis had been killed."""
+    made: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        write(trained, tmp_path, {"a": piece(1, made), "b": piece(2, made, fails=True)})
+    tensors, _ = read_weights(trained.weights)
+    other = tmp_path / "other.safetensors"
+    write_weights(other, {name: value + 1 for name, value in tensors.items()}, {})
+    write(trained._replace(weights=other), tmp_path, {"a": piece(1, made)})
     assert made == [1, 1]
 
 

@@ -9,12 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from topograph.config.models import Slices, Target
+from topograph.config.models import Around, Slices, Target
 from topograph.config.runs import TRAINING
+from topograph.data.dataset import Dataset
 from topograph.families import networks
 from topograph.families.build import build_data
 from topograph.foundation.storage import read_table, read_weights, write_weights
 from topograph.methods.subject import Subject
+
+REGRESSION = {
+    "family": "supervised",
+    "data": {"target": "digits"},
+    "model": {"target": "torch.nn:Linear", "kwargs": {"in_features": 1, "out_features": 1}},
+    "loss": {"target": "torch.nn:MSELoss"},
+    "optimiser": {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.1},
+    "schedule": {"epochs": 1, "batch": 4},
+}
 
 
 def subject(trained: Any, weights: Path | None = None) -> Subject:
@@ -70,5 +80,37 @@ def test_the_data_of_many_states_are_built_once(monkeypatch: pytest.MonkeyPatch)
     held = networks.with_data_held(training)
     first, second = (networks.inputs_of(held) for _ in range(2))
     assert built.count(training.data) == 1
-    assert first is second
+    assert torch.equal(first, second)
     assert torch.equal(first, build_data(training.data).test_inputs)
+
+
+@pytest.mark.parametrize(
+    ("examples", "chosen"),
+    [(1, [5]), (2, [2, 7]), (3, [1, 5, 8]), (None, [*range(10)]), (99, [*range(10)])],
+)
+def test_examples_not_trained_on_are_the_middles_of_equal_parts(
+    monkeypatch: pytest.MonkeyPatch, examples: int | None, chosen: list[int]
+) -> None:
+    """A data set is often sorted: its first examples are not like the rest."""
+    sorted_set = Dataset(
+        torch.zeros(4, 1), torch.zeros(4, 1), torch.arange(10.0)[:, None], torch.ones(10, 1), ()
+    )
+    monkeypatch.setattr(networks, "build_data", lambda _: sorted_set)
+    training = TRAINING.validate_python(REGRESSION)
+    found = networks.inputs_of(training, examples)
+    assert found[:, 0].tolist() == chosen
+
+
+def test_the_decay_term_is_added_to_both_losses_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    ones = torch.ones(4, 1)
+    monkeypatch.setattr(networks, "build_data", lambda _: Dataset(ones, ones, ones, ones, ()))
+    training = TRAINING.validate_python(REGRESSION)
+    state = {"weight": np.full((1, 1), 3.0, "float32"), "bias": np.full(1, 1.0, "float32")}
+    plain, decayed = (
+        networks.held_out_objective(training, state, Around(objective=objective))
+        for objective in ("data", "regularised")
+    )
+    assert plain is not None and decayed is not None
+    added = decayed.loss(decayed.center) - plain.loss(plain.center)
+    # Half of the decay times the squared length of the weights.
+    assert float(added) == pytest.approx(0.1 * (3.0**2 + 1.0**2) / 2)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from topograph.config.models import WeightMap
-from topograph.foundation.storage import read_dataset, read_table
+from topograph.foundation.storage import read_dataset, read_table, read_weights
+from topograph.foundation.storage import write_weights as store_weights
 from topograph.geometry.gram import distances
 from topograph.methods.subject import Subject
 from topograph.methods.weights import Weights, _evaluated, write_weights
@@ -46,5 +47,31 @@ def test_maps_of_two_plane_paths(trained: Any, tmp_path: Path) -> None:
     assert rows["evaluations"].tolist() == [25, 25]
     left = float(found["explained"][2:].sum())
     assert rows.loc["pca", "reconstruction"] == pytest.approx(np.sqrt(left), abs=1e-6)
+    # All but a few of the points are near the planes of the others.
+    held_out = rows["reconstruction_held_out"]
+    assert (held_out > rows["reconstruction"] - 1e-9).all() and held_out["pca"] < 1
     assert (rows["trustworthiness"] <= 1).all() and (rows["stress"] >= 0).all()
     assert rows.loc["pca", "seed_spread"] == 0 < rows.loc["autoencoder", "seed_spread"]
+
+
+def test_too_few_weights_for_a_map_leave_an_empty_result(trained: Any, tmp_path: Path) -> None:
+    """As where one of two seeds diverged and training kept its two ends."""
+    tensors, _ = read_weights(trained.weights)
+    broken = {
+        name: np.full_like(value, np.nan) if name.startswith(f"{trained.cell.seeds[0]}/") else value
+        for name, value in tensors.items()
+        if int(name.split("/")[1]) in (0, trained.epochs[-1])
+    }
+    written = tmp_path / "weights.safetensors"
+    store_weights(written, broken, {})
+    files = trained.files(tmp_path)
+    write_weights(
+        trained.cell,
+        WeightMap(kind="weights"),
+        written,
+        files,
+        scratch=tmp_path / "scratch",
+        code="a",
+    )
+    assert not read_dataset(files["results"]).data_vars
+    assert read_table(files["methods"]).empty

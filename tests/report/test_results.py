@@ -19,6 +19,7 @@ from topograph.report.results import (
     connectivity_in_words,
     extent_in_words,
     finest,
+    number_of,
     sampling_in_words,
     spread,
     with_relative_persistence,
@@ -82,6 +83,11 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(results: Results
         results.table("topology", "tree")
     with pytest.raises(DataError, match=r"hessian-3d\.nc does not exist"):
         results.dataset("trajectory", "a-run")
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 seeds"), (1, "1 seed"), (3, "3 seeds")])
+def test_captions_count_in_the_singular_and_the_plural(count: int, words: str) -> None:
+    assert number_of(count, "seed") == words
 
 
 def test_spread_gives_the_mean_and_the_ends() -> None:

@@ -171,3 +171,11 @@ def test_equal_results_give_equal_bytes(slices: xr.Dataset, tmp_path: Path) -> N
 def test_another_result_is_named() -> None:
     with pytest.raises(TopographError, match="a result with loss has no plane_loss"):
         planes(xr.Dataset({"loss": ("x", [1.0])}))
+
+
+def test_a_run_that_diverged_gets_a_page_that_says_so(tmp_path: Path) -> None:
+    page = tmp_path / "digits-mlp-0123456789.slices.html"
+    nothing = xr.Dataset(attrs={"run": "digits-mlp-0123456789"})
+    write_surface_page(page, nothing, study="tiny", analysis="slices", labels=["fast"])
+    assert "Every training of this run diverged" in page.read_text()
+    assert "Plotly" not in page.read_text()

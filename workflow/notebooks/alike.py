@@ -26,7 +26,8 @@ from matplotlib.colors import Normalize
 from topograph.plotting.field import draw_heat_map
 from topograph.plotting.style import figure_style
 from topograph.report.figure import publish
-from topograph.report.results import captioned, each_network, spread
+from topograph.report.networks import networks
+from topograph.report.results import captioned, spread
 
 MEASURES = {
     "cka": "CKA of the last hidden layer",
@@ -35,8 +36,8 @@ MEASURES = {
     "distance": "distance of weights",
     "barrier": "barrier",
 }
-shown = each_network(results, analysis, runs, others)
-found = {label: data.any_dataset("similarity") for label, data in shown.items()}
+shown = networks(results, analysis, runs, others, kind="similarity", needed="cka")
+found = shown.datasets
 
 
 # %%
@@ -46,11 +47,15 @@ def pairs(matrix):
 
 
 rows = {
-    label: {words: spread(pd.Series(pairs(dataset[name]))) for name, words in MEASURES.items()}
+    label: {
+        words: spread(pd.Series(pairs(dataset[name])))
+        for name, words in MEASURES.items()
+        if dataset[name].notnull().any()
+    }
     for label, dataset in found.items()
 }
 captioned(
-    pd.DataFrame.from_dict(rows, orient="index"),
+    pd.DataFrame.from_dict(rows, orient="index").fillna("none"),
     "Pairs of seeds: mean and range. CKA is 1 for representations that differ by rotation and "
     "scale alone; disagreement is a share of predictions, which networks without classes do not "
     "have; the barrier is that of the training loss on the curve asked for.",
@@ -83,7 +88,7 @@ caption = (
     "their predictions differ (or, without classes, how far outputs lie apart), the distance "
     "between their weights, and the barrier of the training loss between them. Units of a layer "
     "can be permuted without any change to the network: distance and barrier count that, CKA and "
-    "predictions do not."
+    f"predictions do not. {shown.examples}{shown.left_out}"
 )
 values = {
     label: {name: pairs(dataset[name]).tolist() for name in MEASURES}

@@ -27,17 +27,18 @@ from topograph.plotting.density import draw_density
 from topograph.plotting.numbers import scale_widely
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import captioned, each_network
+from topograph.report.networks import networks
+from topograph.report.results import captioned, number_of
 
-shown = each_network(results, analysis, runs, others)
-found = {label: data.any_dataset("topography") for label, data in shown.items()}
+shown = networks(results, analysis, runs, others, kind="topography", needed="top")
+found = shown.datasets
 
 # %%
 layers = {
     label: pd.DataFrame(
         {
             "parameters": dataset["layer_parameters"].isel(seed=0).to_pandas(),
-            "top eigenvalue": dataset["layer_top_eigenvalue"].mean("seed").to_pandas(),
+            "top eigenvalue": np.abs(dataset["layer_top_eigenvalue"]).mean("seed").to_pandas(),
             "trace": dataset["layer_trace"].mean("seed").to_pandas(),
             "its error": dataset["layer_trace_error"].mean("seed").to_pandas(),
         }
@@ -46,7 +47,8 @@ layers = {
 }
 captioned(
     pd.concat(layers, names=["network", "layer"]),
-    "The diagonal blocks of the Hessian, layer by layer, at the end of training: means over seeds.",
+    "The diagonal blocks of the Hessian, layer by layer, at the end of training: means over "
+    "seeds, of the largest eigenvalue by its size.",
 )
 
 
@@ -87,20 +89,23 @@ with figure_style():
         draw_density(row[2], dataset.isel(seed=0)[["grid", "density", "density_error"]])
         row[2].legend()
         table = layers[label]
-        row[3].barh(range(len(table)), np.abs(table["top eigenvalue"]), color=COLOURS[0])
+        row[3].barh(range(len(table)), table["top eigenvalue"], color=COLOURS[0])
         row[3].set_yticks(range(len(table)), table.index, fontsize=6)
         row[3].invert_yaxis()
         row[3].set(xscale="log", xlabel="|top eigenvalue| of the layer")
         row[0].set_title(label, loc="left", fontweight="bold")
 
 # %%
-seeds = ", ".join(f"{label} {dataset.sizes['seed']}" for label, dataset in found.items())
+seeds = ", ".join(
+    f"{label} {number_of(dataset.sizes['seed'], 'seed')}" for label, dataset in found.items()
+)
 caption = (
     "The Hessian of the training loss. Left to right: its largest and smallest eigenvalue and its "
     "trace as training proceeds, a line for each seed, bars one residual or standard error; the "
     "density of eigenvalues of the first seed at the end, where grey is what the smoothing hides; "
-    f"the largest eigenvalue of each layer's block, mean over seeds. Networks: {seeds} seeds. "
-    "Curvature describes the loss only where it is nearly quadratic."
+    f"the largest eigenvalue of each layer's block, mean over seeds. Networks: {seeds}. "
+    f"{shown.examples} Curvature describes the loss only where it is nearly quadratic."
+    f"{shown.left_out}"
 )
 values = {
     label: {

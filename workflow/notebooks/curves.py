@@ -25,10 +25,11 @@ from topograph.plotting.lines import draw_mean_and_range, over
 from topograph.plotting.numbers import draw_numbers, scale_widely
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import captioned, each_network
+from topograph.report.networks import networks
+from topograph.report.results import captioned, number_of
 
-shown = each_network(results, analysis, runs, others)
-found = {label: data.any_dataset("interpolation") for label, data in shown.items()}
+shown = networks(results, analysis, runs, others, kind="interpolation", needed="between_loss")
+found = shown.datasets
 names = {"line": "straight line", "bezier": "Bezier", "nudged_elastic_band": "elastic band"}
 
 # %%
@@ -75,11 +76,13 @@ with figure_style():
 # %%
 caption = (
     "Curves between trained networks of different seeds: the mean and range of the loss over "
-    + ", ".join(f"{dataset.sizes['pair']} pairs ({label})" for label, dataset in found.items())
+    + ", ".join(
+        f"{number_of(data.sizes['pair'], 'pair')} ({label})" for label, data in found.items()
+    )
     + ", and right the barrier of each pair, a dot, with their mean. Curves were lowered on the "
     "training loss alone. A low curve proves that two solutions are joined; a high one proves "
     "nothing, for its training may have stopped too early. Pairs share seeds, so their spread is "
-    "no confidence interval."
+    f"no confidence interval. {shown.examples}{shown.left_out}"
 )
 values = {label: table.to_dict("list") for label, table in tables.items()}
 publish(figure, output, title=title, caption=caption, values=values)

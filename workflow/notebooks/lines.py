@@ -25,12 +25,16 @@ from topograph.plotting.lines import draw_mean_and_range, over
 from topograph.plotting.numbers import scale_widely
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import captioned, each_network, spread
+from topograph.report.networks import networks
+from topograph.report.results import captioned, number_of, spread
 
-shown = each_network(results, analysis, runs, others)
-found = {label: data.any_dataset("interpolation") for label, data in shown.items()}
+shown = networks(results, analysis, runs, others, kind="interpolation", needed="initial_loss")
+found = shown.datasets
 rows = pd.concat(
-    [data.table("interpolation", "methods").assign(network=label) for label, data in shown.items()]
+    [
+        data.table("interpolation", "methods").assign(network=label)
+        for label, data in shown.results.items()
+    ]
 )
 lines = rows[rows["method"] == "interpolation"]
 lines = lines.assign(
@@ -50,6 +54,7 @@ PARTS = {"initial": "t, from initial to trained weights", "between": "t, from se
 
 
 def draw(axes, dataset, part, names):
+    """Draw losses or metrics of both sets along the lines of a part."""
     for name, colour in zip(names, COLOURS, strict=False):
         if f"{part}_{name}" in dataset:
             values = dataset[f"{part}_{name}"]
@@ -66,6 +71,12 @@ with figure_style():
     for row, (label, dataset) in zip(panels, found.items(), strict=True):
         for place, part in enumerate(PARTS):
             losses, accuracies = row[2 * place : 2 * place + 2]
+            if part == "between" and "line" not in dataset.get("curve", []):
+                for axes in (losses, accuracies):
+                    axes.set_axis_off()
+                told = {"ha": "center", "transform": losses.transAxes}
+                losses.text(0.5, 0.5, "no line between seeds", **told)
+                continue
             draw(losses, dataset, part, ["loss", "test_loss"])
             drawn = dataset[f"{part}_loss"].values
             scale_widely(losses, drawn.ravel())
@@ -82,14 +93,15 @@ with figure_style():
 
 # %%
 counted = ", ".join(
-    f"{label} {dataset.sizes['seed']} seeds and {dataset.sizes['pair']} pairs"
+    f"{label} {number_of(dataset.sizes['seed'], 'seed')} and "
+    + number_of(dataset.sizes.get("pair", 0), "pair")
     for label, dataset in found.items()
 )
 caption = (
     "Loss along straight lines in weight space. Left: from initial to trained weights; right: "
     "between the trained weights of two seeds. Lines are means, bands least to largest: "
-    f"{counted}. Batch norm takes its statistics again at every point. What lies beside a line is "
-    "not seen: a barrier on it does not mean that no low path exists."
+    f"{counted}. {shown.examples} {shown.batch_norm} What lies beside a line is not seen: a "
+    f"barrier on it does not mean that no low path exists.{shown.left_out}"
 )
 values = {
     label: group.groupby("line")["barrier"].apply(list).to_dict()

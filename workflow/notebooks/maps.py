@@ -23,7 +23,8 @@ import pandas as pd
 from topograph.plotting.landscape import draw_contour
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import captioned, each_network
+from topograph.report.networks import networks
+from topograph.report.results import captioned, number_of
 
 NAMES = {
     "pca": "PCA",
@@ -39,14 +40,15 @@ MEASURES = {
     "shepard": "Shepard correlation",
     "stress": "stress",
     "reconstruction": "reconstruction error",
+    "reconstruction_held_out": "the same, held out",
     "trajectory_preservation": "trajectories kept",
     "seed_spread": "spread over random numbers",
 }
-shown = each_network(results, analysis, runs, others)
-found = {label: data.any_dataset("weights") for label, data in shown.items()}
+shown = networks(results, analysis, runs, others, kind="weights", needed="coordinates")
+found = shown.datasets
 quality = {
     label: data.table("weights", "methods").set_index("method")[list(MEASURES)]
-    for label, data in shown.items()
+    for label, data in shown.results.items()
 }
 
 # %%
@@ -55,7 +57,9 @@ captioned(
     "How true each map is to the distances between weights. Higher is better up to the Shepard "
     "correlation, lower is better for stress and spread, which is 0 where chance has no part, and "
     "for the reconstruction error: how far decoded weights lie from those that the map was made "
-    "from, over how far these lie from their mean.",
+    "from, over how far these lie from their mean. Held out, it is that of weights "
+    "which the map was made without, a quarter at a time: far above the other, the map was learnt "
+    "by heart.",
 )
 
 
@@ -92,13 +96,18 @@ with figure_style():
             told += f"\nstress {numbers['stress']:.2f}"
             if pd.notna(numbers["reconstruction"]):
                 told += f", reconstr. {numbers['reconstruction']:.2g}"
+            if pd.notna(numbers["reconstruction_held_out"]):
+                told += f" ({numbers['reconstruction_held_out']:.2g})"
+            if method == "pca":
+                told += f", variance {float(dataset['explained'][:2].sum()):.0%}"
             axes.set_xlabel(told, fontsize=7)
             axes.set_title(NAMES[str(method)])
         row[0].set_ylabel(label, fontweight="bold")
 
 # %%
 counted = ", ".join(
-    f"{label} {dataset.sizes['point']} points of {len(set(dataset['point_seed'].values))} seeds"
+    f"{label} {number_of(dataset.sizes['point'], 'point')} of "
+    + number_of(len(set(dataset["point_seed"].values)), "seed")
     for label, dataset in found.items()
 )
 caption = (
@@ -106,7 +115,9 @@ caption = (
     "line its training, a star its end. Behind PCA is the loss on the plane, behind the "
     "autoencoder the loss at weights decoded from each place: that of the surface, not of points "
     "beside it. Places on the other maps mean nothing but by their neighbours. Under each stands "
-    "how true it is to the distances between weights; read a map only as far as that."
+    "how true it is to the distances between weights, in brackets the reconstruction of weights "
+    "that the map was made without, under PCA the share of variance that it shows; read a map only "
+    f"as far as that. {shown.examples}{shown.left_out}"
 )
 values = {label: table.reset_index().to_dict("records") for label, table in quality.items()}
 publish(figure, output, title=title, caption=caption, values=values)

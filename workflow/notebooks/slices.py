@@ -27,28 +27,35 @@ from topograph.plotting.lines import draw_mean_and_range, over
 from topograph.plotting.numbers import scale_widely
 from topograph.plotting.style import COLOURS, MINIMUM, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import captioned, each_network, spread
+from topograph.report.networks import networks
+from topograph.report.results import captioned, number_of, spread
 
-shown = each_network(results, analysis, runs, others)
-found = {label: data.any_dataset("slices") for label, data in shown.items()}
+shown = networks(results, analysis, runs, others, kind="slices", needed="plane_loss")
+found = shown.datasets
 
 # %%
 told = {}
 for label, dataset in found.items():
+    reached = np.concatenate([dataset["line_reached"], dataset["plane_reached"]])
+    seeds = number_of(dataset.sizes["seed"], "seed")
     about = {
-        "planes": f"{dataset.sizes['plane']} for each of {dataset.sizes['seed']} seeds",
+        "planes": f"{dataset.sizes['plane']} for each of {seeds}",
         "range of a line": spread(pd.Series(dataset["line_distance"].values.ravel())),
         "range of a plane": spread(pd.Series(dataset["plane_distance"].values[:, 0])),
+        "ranges at whose end the loss has grown as far": " of ".join(
+            map(str, (int(reached.sum()), reached.size))
+        ),
     }
     if "path_loss" in dataset:
         off = pd.Series(dataset["off_plane_length"].values)
-        about["share of the path's length off its plane"] = spread(off)
+        about["share of the path's squared steps off its plane"] = spread(off)
         explained = pd.Series(dataset["explained"].values.sum(axis=1))
         about["variance of the path on its plane"] = spread(explained)
     told[label] = about
 captioned(
     pd.DataFrame.from_dict(told, orient="index").fillna("no path was kept"),
-    "Ranges are in lengths of the filter-normalised direction, and grew until the loss was "
+    "Ranges are in lengths of the direction, which filter normalisation makes that of the weights, "
+    "and were to grow until the loss was "
     f"{next(iter(found.values())).attrs['multiple']:g} times that at the centre. Mean and range "
     "over seeds.",
 )
@@ -89,7 +96,7 @@ with figure_style():
             row[3].plot(*path[-1], "*", color=MINIMUM, ms=9, mec="white", mew=0.6)
             figure.colorbar(drawn, ax=row[3], format="%.2g")
             off = float(dataset["off_plane_length"][0])
-            row[3].set_title(f"plane of the path, {off:.0%} of it lies off")
+            row[3].set_title(f"plane of the path, {off:.0%} off it")
         else:
             row[3].set_axis_off()
             row[3].text(
@@ -105,7 +112,8 @@ caption = (
     "random planes of the first seed, and the plane of the two main components of its training, "
     "with the path, each epoch a dot, projected on it. Axes are in parts of the range in the "
     "table, the star is the trained model. Two of thousands of directions: trust what all planes "
-    "have in common, and the path only as far as it lies on its plane."
+    "have in common, and the path only as far as it lies on its plane: its title says which share "
+    f"of the squared steps does not. {shown.examples}{shown.left_out}"
 )
 values = {
     label: {

@@ -26,12 +26,15 @@ from matplotlib.ticker import MaxNLocator
 from topograph.plotting.numbers import draw_numbers, scale_widely
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import captioned, each_network
+from topograph.report.networks import networks
+from topograph.report.results import captioned
 
-shown = each_network(results, analysis, runs, others)
-found = {label: data.any_dataset("topography") for label, data in shown.items()}
-cards = {label: data.table("topography", "card") for label, data in shown.items()}
-critical = {label: data.table("topography", "critical") for label, data in shown.items()}
+shown = networks(results, analysis, runs, others, kind="topography", needed="top")
+found = shown.datasets
+cards, critical = (
+    {label: data.table("topography", name) for label, data in shown.results.items()}
+    for name in ("card", "critical")
+)
 
 # %%
 HTML(
@@ -51,7 +54,7 @@ NUMBERS = {
     "test_loss": "test loss",
     "gradient_norm": "gradient norm",
     "index": "index, at least",
-    "condition": "condition number",
+    "condition": "condition number, at least",
     "alignment": "gradient in the top subspace",
     "top_eigenvalue": "largest eigenvalue",
     "bottom_eigenvalue": "smallest eigenvalue",
@@ -87,8 +90,8 @@ captioned(
     .reorder_levels(["network", "directions", "dimensions", "index"])
     .unstack("index"),
     "Critical points off the border on grids of one to three directions, by index: 0 is a minimum, "
-    "as many as there are dimensions a maximum, between them saddles. Mean count, and median "
-    "height in units of the loss, over seeds.",
+    "as many as there are dimensions a maximum, between them saddles. Means over seeds of their "
+    "count and of their median height in units of the loss.",
 )
 
 # %%
@@ -133,7 +136,8 @@ caption = (
     "critical points off the border of three-dimensional grids around them, along Hessian "
     "eigenvectors and random directions. Lines and dots are seeds: "
     + ", ".join(f"{label} {dataset.sizes['seed']}" for label, dataset in found.items())
-    + ". A point that is critical in three directions need not be in all others."
+    + f". {shown.examples} A point that is critical in three directions need not be in all others."
+    + shown.left_out
 )
 values = {
     label: table.drop(columns=["words", "run"]).to_dict("list") for label, table in cards.items()

@@ -66,7 +66,7 @@ Role = Literal[
 READS_EPOCHS = ("interpolation", "weights")
 # A pinn keeps the weights at the start and at the end of training.
 ENDS = 2
-# A map's quality counts neighbours: fewer points have none to lose.
+# A map's quality counts neighbours: fewer points have none to lose. CKA divides by three less.
 FEWEST_POINTS = 4
 Folder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 StudyName = Annotated[Name, AfterValidator(_not_reserved)]
@@ -231,6 +231,8 @@ def _too_few(seeds: list[int], kept: int, analysis: Similarity | WeightMap) -> s
     points = len(seeds) * kept
     if isinstance(analysis, Similarity) and len(seeds) < 2:
         return f"seeds {seeds} give one network: two or more are needed to compare"
+    if isinstance(analysis, Similarity) and (analysis.examples or FEWEST_POINTS) < FEWEST_POINTS:
+        return f"examples is {analysis.examples}; allowed: {FEWEST_POINTS} or more for CKA"
     if isinstance(analysis, WeightMap) and points < FEWEST_POINTS:
         return (
             f"{points} weights are kept ({len(seeds)} seeds x {kept} epochs, the initial one "

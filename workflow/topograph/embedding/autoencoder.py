@@ -46,6 +46,16 @@ class Scores(NamedTuple):
         """
         return (1 + white @ self.white.T) / len(self.white)
 
+    def of_others(self, inner: FloatArray, squared: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return white scores (P, r) and ``rest`` (P,) of other points.
+
+        ``inner`` (P, M) are their inner products with the M points and ``squared`` (P,) their
+        squared lengths, all counted from the mean of the M.
+        """
+        deviations = self.spread * self.scale
+        white = inner @ self.white / (len(self.white) * deviations**2)
+        return white, np.maximum(squared - np.sum((white * deviations) ** 2, axis=1), 0.0)
+
 
 class Network(nn.Module):
     """An autoencoder (P, r) -> (P, 2) -> (P, r) of white scores that starts as their PCA.
@@ -71,6 +81,10 @@ class Network(nn.Module):
     def decode(self, code: Tensor) -> Tensor:
         """Return white scores (P, r) of codes (P, 2)."""
         return code @ self.from_plane + self.decoder(code)
+
+    def missed(self, white: Tensor) -> Tensor:
+        """Return squared distances (P,) from points to their decodings, over ``scale`` squared."""
+        return ((self.decode(self.encode(white)) - white) * self.spread).square().sum(dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +151,7 @@ def autoencode(
     losses = _train(network, white, float(scores.rest.mean()) / scores.scale**2, epochs)
     with torch.no_grad():
         code = network.encode(white)
-        missed = ((network.decode(code) - white) * spread).square().sum(dim=1).numpy()
+        missed = network.missed(white).numpy()
     errors = np.sqrt(scores.rest + missed * scores.scale**2)
     low, high = code.numpy().min(axis=0), code.numpy().max(axis=0)
     middle, reach = (low + high) / 2, float((high - low).max()) / 2
@@ -163,6 +177,43 @@ def pca_reconstruction(gram: ArrayLike, components: int = 2) -> float:
     """
     scores = _scores(gram, components)
     return float(np.sqrt(scores.rest.mean()) / scores.scale)
+
+
+def held_out_reconstruction(
+    gram: ArrayLike,
+    *,
+    components: int = 100,
+    width: int = 32,
+    epochs: int = 500,
+    folds: int = 4,
+    seed: int = 0,
+) -> float:
+    """Return the relative error of decoding points that the autoencoder has not seen.
+
+    Each fold is every ``folds``-th point. It is encoded and decoded by an autoencoder of the other
+    points, as by `autoencode` with the same options; the root mean squared distance to its
+    decodings stands over that to their mean: 1 or more is no better than the mean. Along a training
+    the points before and after one left out have been seen. ``epochs`` of 0 is PCA on 2 components.
+    Raises TopographError as `autoencode` does, and where fewer than 2 folds or 3 points are left.
+    """
+    points = len(_scores(gram, components).white)
+    if not 2 <= folds <= points:
+        raise TopographError(f"folds is {folds}; allowed: 2 to {points}, the number of points")
+    given = np.asarray(gram, dtype=np.float64)
+    missed, spread = 0.0, 0.0
+    for fold in range(folds):
+        left = np.arange(points) % folds == fold
+        seen = given[np.ix_(~left, ~left)]
+        coder = autoencode(seen, components=components, width=width, epochs=epochs, seed=seed)
+        inner = given[np.ix_(left, ~left)]
+        squared = np.diagonal(given)[left] - 2 * inner.mean(axis=1) + seen.mean()
+        inner = inner - inner.mean(axis=1, keepdims=True) - seen.mean(axis=0) + seen.mean()
+        white, rest = coder.scores.of_others(inner, squared)
+        with torch.no_grad():
+            decoded = coder.network.missed(torch.from_numpy(white)).numpy()
+        missed += float(np.sum(rest + decoded * coder.scores.scale**2))
+        spread += float(np.sum(squared))
+    return float(np.sqrt(missed / spread))
 
 
 def decoded_grid(
@@ -227,8 +278,7 @@ def _train(network: Network, white: Tensor, rest: float, epochs: int) -> FloatAr
     losses: list[float] = []
     best: dict[str, Tensor] = {}
     for _ in range(epochs + 1):
-        missed = (network.decode(network.encode(white)) - white) * network.spread
-        loss = missed.square().sum() / len(white)
+        loss = network.missed(white).mean()
         error = float(np.sqrt(loss.item() + rest))
         if not losses or error < min(losses):
             best = {name: value.clone() for name, value in network.state_dict().items()}

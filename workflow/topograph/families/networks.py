@@ -48,13 +48,18 @@ def network_of(training: Training, state: State) -> nn.Module:
     return load_state(model, state).eval()
 
 
-def inputs_of(training: Training) -> Tensor:
-    """Return the inputs (N, …) of the test set, or a PDE's points inside its domain."""
+def inputs_of(training: Training, examples: int | None = None) -> Tensor:
+    """Return inputs (N, …) of the test set, or a PDE's points inside its domain.
+
+    ``examples`` of them, evenly spaced, or all where there are no more.
+    """
     if isinstance(training, SupervisedTraining):
-        return build_data(training.data).test_inputs
-    problem = build_problem(training.problem)
-    inner = problem.train_x if is_deepxde(problem) else problem.points().collocation
-    return torch.from_numpy(np.asarray(inner, dtype=np.float32))
+        inputs = build_data(training.data).test_inputs
+    else:
+        problem = build_problem(training.problem)
+        inner = problem.train_x if is_deepxde(problem) else problem.points().collocation
+        inputs = torch.from_numpy(np.asarray(inner, dtype=np.float32))
+    return inputs[_spaced(len(inputs), examples)]
 
 
 def has_classes(training: Training) -> bool:
@@ -65,16 +70,28 @@ def has_classes(training: Training) -> bool:
 def held_out_objective(training: Training, state: State, analysis: Around) -> Objective | None:
     """Return the mean loss on the test set, with the accuracy of classes; None without a test set.
 
-    Physics-informed networks have none: their residual is trained on all of the domain. With
-    ``batch_norm: recalibrated`` the test set is normalised by its own statistics.
+    Physics-informed networks have none: their residual is trained on all of the domain. Of the
+    test set ``examples`` are taken, evenly spaced, or all where there are no more. With
+    ``batch_norm: recalibrated`` they are normalised by their own statistics; with
+    ``objective: regularised`` the decay term is added as it is to the training loss.
     """
     if not isinstance(training, SupervisedTraining):
         return None
     dataset = build_data(training.data)
+    chosen = _spaced(len(dataset.test_inputs), analysis.examples)
     return Objective.from_model(
         network_of(training, state),
         build_loss(training.loss),
-        (dataset.test_inputs[: analysis.examples], dataset.test_targets[: analysis.examples]),
+        (dataset.test_inputs[chosen], dataset.test_targets[chosen]),
         metrics={"accuracy": accuracy} if dataset.has_classes else {},
         batch_norm=analysis.batch_norm,
+        weight_decay=(
+            training.optimiser.weight_decay if analysis.objective == "regularised" else 0.0
+        ),
     )
+
+
+def _spaced(total: int, examples: int | None) -> Tensor:
+    """Return the middles of equal parts of a data set, whose order often means something."""
+    count = min(examples or total, total)
+    return ((torch.arange(count) + 0.5) * (total / count)).long()

@@ -41,7 +41,7 @@ def write_interpolation(
     }
     for pair in combinations(subject.seeds[: analysis.networks], 2):
         pieces["between-{}-{}".format(*pair)] = partial(_between, subject, analysis, pair)
-    write_pieces(cell, analysis, files, pieces, scratch=scratch, code=code)
+    write_pieces(subject, files, pieces, scratch=scratch, code=code)
 
 
 def _initial(subject: Subject, analysis: Interpolation, seed: int, record: Record) -> xr.Dataset:

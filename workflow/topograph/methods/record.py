@@ -13,11 +13,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from topograph.config.models import Method
-from topograph.config.runs import Cell
 from topograph.foundation.progress import track
-from topograph.foundation.provenance import digest
+from topograph.foundation.provenance import digest, file_digest
 from topograph.foundation.storage import read_dataset, write_dataset, write_table
+from topograph.methods.subject import Subject
 
 RESULTS, METHODS, TABLES = "results", "methods", "tables"
 # The seed of a row about several networks together.
@@ -58,8 +57,7 @@ class Record:
 
 
 def write_pieces(
-    cell: Cell,
-    analysis: Method,
+    subject: Subject,
     files: Mapping[str, str],
     pieces: Mapping[str, Callable[[Record], xr.Dataset]],
     *,
@@ -69,10 +67,13 @@ def write_pieces(
     """Make the pieces of an analysis, join them and write ``results`` and every table recorded.
 
     A piece has dimensions of its own or of its seed; ``files`` names one for each table. Each is
-    kept in ``scratch`` under the digest of the analysis and of ``code`` until all are done, so that
-    a killed job goes on. Without a piece, where all trainings diverged, tables are empty.
+    kept in ``scratch`` under the digest of the analysis, of the weights and of ``code`` until all
+    are done, so that a killed job goes on. Without a piece, where all trainings diverged, tables
+    are empty.
     """
-    work = Path(scratch) / digest([analysis.model_dump(), code])
+    cell, analysis = subject.cell, subject.analysis
+    asked_of = [analysis.model_dump(), cell.seeds, file_digest(subject.weights), code]
+    work = Path(scratch) / digest(asked_of)
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in files if name != RESULTS}
     found = []
     for name, make in track(pieces.items(), analysis.kind, len(pieces)):

@@ -41,15 +41,17 @@ def write_similarity(
     pieces = {"networks": partial(_networks, subject)} if len(subject.seeds) > 1 else {}
     for pair in combinations(subject.seeds, 2):
         pieces["barrier-{}-{}".format(*pair)] = partial(_barrier, subject, analysis, pair)
-    write_pieces(cell, analysis, files, pieces, scratch=scratch, code=code)
+    write_pieces(subject, files, pieces, scratch=scratch, code=code)
 
 
 def _networks(subject: Subject, record: Record) -> xr.Dataset:
     training, seeds = subject.training, subject.seeds
     models = [network_of(training, subject.state(seed)) for seed in seeds]
-    inputs = inputs_of(training)[: subject.analysis.examples]
-    # Parts of equal length: each needs a few examples.
-    batches = inputs.tensor_split(-(-len(inputs) // BATCH))
+    inputs = inputs_of(training, subject.analysis.examples)
+    # Parts of equal length: each needs a few examples. Of every so many one, since in parts of a
+    # sorted set all would be alike.
+    count = -(-len(inputs) // BATCH)
+    batches = [inputs[first::count] for first in range(count)]
     with record.method("cka") as row:
         found = similarity(models, batches, has_classes=has_classes(training))
         row["evaluations"] = len(models)

@@ -40,7 +40,8 @@ def write_slices(
     the plane of the path's principal components, ``path`` (epoch, path_axis) on it, ``off_plane``
     (epoch), the share of each squared distance that lies off the plane, ``off_plane_length``, that
     of the path's own length, and ``explained`` (path_axis). Axes reach from -1 to 1, in units of
-    ``line_distance``, ``plane_distance`` and ``path_distance``. Metrics beside each loss. ``shape``
+    ``line_distance``, ``plane_distance`` and ``path_distance``; ``line_reached`` and
+    ``plane_reached`` say whether the loss came to the multiple. Metrics beside each loss. ``shape``
     has roughness, minima and convex_share of each random plane.
     """
     subject = Subject(cell, analysis, weights, device)
@@ -50,7 +51,7 @@ def write_slices(
         pieces[f"plane-{seed}"] = partial(_random, subject, analysis, seed, "plane")
         if len(subject.epochs(seed)) > 2:
             pieces[f"path-{seed}"] = partial(_path, subject, analysis, seed)
-    write_pieces(cell, analysis, files, pieces, scratch=scratch, code=code)
+    write_pieces(subject, files, pieces, scratch=scratch, code=code)
 
 
 def _random(subject: Subject, analysis: Slices, seed: int, name: str, record: Record) -> xr.Dataset:
@@ -72,7 +73,8 @@ def _random(subject: Subject, analysis: Slices, seed: int, name: str, record: Re
             for number, losses in enumerate(found["loss"].transpose("plane", ...).values):
                 record.add("shape", plane=number, **plane_shape(losses)._asdict())
     distance = np.full(dimensions, found.attrs["distance"])
-    return _named(found.drop_vars("seed"), name, distance).expand_dims(seed=[seed])
+    named = _named(found.drop_vars("seed"), name, distance)
+    return named.assign({f"{name}_reached": found.attrs["reached"]}).expand_dims(seed=[seed])
 
 
 def _path(subject: Subject, analysis: Slices, seed: int, record: Record) -> xr.Dataset:

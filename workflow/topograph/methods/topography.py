@@ -60,7 +60,7 @@ def write_topography(
     subject = Subject(cell, analysis, weights, device)
     seeds = subject.seeds[: analysis.networks]
     pieces = {f"seed-{seed}": partial(_network, subject, analysis, seed) for seed in seeds}
-    write_pieces(cell, analysis, files, pieces, scratch=scratch, code=code)
+    write_pieces(subject, files, pieces, scratch=scratch, code=code)
 
 
 def _network(subject: Subject, analysis: Topography, seed: int, record: Record) -> xr.Dataset:

@@ -15,7 +15,13 @@ from scipy.spatial import procrustes
 
 from topograph.config.models import WeightMap
 from topograph.config.runs import Cell
-from topograph.embedding.autoencoder import autoencode, decoded_grid, pca_reconstruction
+from topograph.config.study import FEWEST_POINTS
+from topograph.embedding.autoencoder import (
+    autoencode,
+    decoded_grid,
+    held_out_reconstruction,
+    pca_reconstruction,
+)
 from topograph.embedding.manifold import embed
 from topograph.embedding.quality import quality, trajectory_preservation
 from topograph.foundation.provenance import canonical_json
@@ -27,11 +33,15 @@ from topograph.methods.subject import Parameters, Subject
 from topograph.objective.vectors import flatten, unflatten
 from topograph.trajectory.offsets import gram_of, offset_file, write_offset
 
-# Principal components that decoded weights are made of; each holds a vector in memory.
-COMPONENTS = 10
+# Principal components that decoded weights are made of, and that the autoencoder learns: each holds
+# a vector in memory. So many are all there are of a few trainings of ten epochs.
+COMPONENTS = 64
 # Maps drawn by as many random numbers, where chance has a part in them.
 REPEATS = 3
 BY_CHANCE = ("umap", "autoencoder")
+# Parts of the points that maps with a way back are made without, one after another.
+FOLDS = 4
+AUTOENCODER = {"components": COMPONENTS, "width": 32, "epochs": 500}
 Axes = tuple[FloatArray, FloatArray]
 
 
@@ -99,11 +109,14 @@ def write_weights(
     ``point_loss``; ``explained`` (component); for pca and autoencoder ``<method>_loss`` on the
     plane and on the decoded surface, over (<method>_1, <method>_2). ``methods`` has
     trustworthiness, continuity, overlap, shepard, stress, trajectory_preservation, seed_spread,
-    the ``options`` of the map and, where there is a way back to weights, reconstruction.
+    the ``options`` of the map and, where there is a way back to weights, reconstruction and
+    reconstruction_held_out.
     """
     subject = Subject(cell, analysis, weights, device)
-    pieces = {"maps": partial(_maps, subject, analysis)} if subject.seeds else {}
-    write_pieces(cell, analysis, files, pieces, scratch=scratch, code=code)
+    # Seeds that diverged may leave less than the study file promises.
+    points = sum(len(subject.epochs(seed)) for seed in subject.seeds)
+    pieces = {"maps": partial(_maps, subject, analysis)} if points >= FEWEST_POINTS else {}
+    write_pieces(subject, files, pieces, scratch=scratch, code=code)
 
 
 def _maps(subject: Subject, analysis: WeightMap, record: Record) -> xr.Dataset:
@@ -121,7 +134,8 @@ def _maps(subject: Subject, analysis: WeightMap, record: Record) -> xr.Dataset:
             drawn[method] = maps[0].coordinates
             row |= _measured(apart, [one.coordinates for one in maps], seeds)
             row["reconstruction"] = maps[0].reconstruction
-            row["options"] = canonical_json({"seed": chances[0], **_settings(method, len(gram))})
+            row["reconstruction_held_out"] = _held_out(method, gram, chances[0])
+            row["options"] = canonical_json({"seeds": chances, **_settings(method, len(gram))})
             if maps[0].axes is not None:
                 surface = _surface(kept, gram, maps[0], method, subject.device)
                 surfaces = surfaces.merge(surface)
@@ -142,7 +156,7 @@ def _maps(subject: Subject, analysis: WeightMap, record: Record) -> xr.Dataset:
 def _map(method: str, gram: FloatArray, apart: FloatArray, seed: int, points: int) -> Map:
     count = len(gram)
     if method == "autoencoder":
-        coder = autoencode(gram, seed=seed)
+        coder = autoencode(gram, seed=seed, **_settings(method, count))
         first, second, flat = decoded_grid(coder.coordinates, points)
         decoded = coder.decode(flat)
         return Map(coder.coordinates, coder.reconstruction, (first, second), decoded)
@@ -155,12 +169,21 @@ def _map(method: str, gram: FloatArray, apart: FloatArray, seed: int, points: in
     return Map(embed(apart, method, seed=seed, **_settings(method, count)))
 
 
+def _held_out(method: str, gram: FloatArray, seed: int) -> float:
+    """Return the error at points that a map was made without, NaN where they are too few."""
+    options = {"pca": {"epochs": 0}, "autoencoder": AUTOENCODER}.get(method)
+    if options is None or len(gram) < FOLDS:
+        return float("nan")
+    return held_out_reconstruction(gram, folds=FOLDS, seed=seed, **options)
+
+
 def _settings(method: str, count: int) -> dict[str, Any]:
     """Return the settings of a map of so many points: the usual ones, or what few points allow."""
     settings: dict[str, dict[str, Any]] = {
-        "phate": {"knn": min(5, count - 2)},
-        "umap": {"neighbours": min(15, count - 1)},
+        "phate": {"knn": min(5, count - 2), "decay": 40.0, "t": "auto"},
+        "umap": {"neighbours": min(15, count - 1), "min_dist": 0.1},
         "tsne": {"perplexity": min(30.0, (count - 1) / 3)},
+        "autoencoder": AUTOENCODER,
     }
     return settings.get(method, {})
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topograph.foundation.errors import DataError
+from topograph.foundation.errors import DataError, TopographError
 from topograph.foundation.storage import atomic, read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class NothingToDraw(TopographError):
+    """No result that a notebook could draw, as where every training diverged, and why."""
 
 
 def publish(
@@ -37,6 +41,18 @@ def publish(
                 figure.savefig(temporary, format=kind, metadata=entries)
     plt.close(figure)
     write_json(f"{output}.values.json", {"title": title, "caption": caption, "values": values})
+
+
+def publish_nothing(output: str | Path, *, title: str, reason: str) -> None:
+    """Publish a figure that only says why there is nothing to draw; raises as ``publish`` does."""
+    from matplotlib import pyplot as plt
+
+    from topograph.plotting.style import figure_style
+
+    with figure_style():
+        figure = plt.figure(figsize=(7, 1.2))
+        figure.text(0.5, 0.5, reason, ha="center", va="center", wrap=True)
+    publish(figure, output, title=title, caption=reason, values={})
 
 
 def read_published(output: str | Path) -> dict[str, Any]:

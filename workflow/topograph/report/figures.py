@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from topograph.config.notebooks import header
+from topograph.report.figure import NothingToDraw, publish_nothing
 from topograph.report.notebook import run_notebook
 from topograph.report.page import write_page
 
@@ -26,7 +27,8 @@ def make_figure(
 
     ``figure`` is the entry of the study file; ``sources`` are the analysis and the runs that it
     shows, its own under the name "" and others by theirs; ``results`` is the folder of the study's
-    results. The executed notebook is kept at ``executed`` whether or not it succeeds.
+    results. The executed notebook is kept at ``executed`` whether or not it succeeds. Where it
+    finds nothing to draw, the figure says why.
 
     Raises TopographError when the notebook fails, DataError when a result is missing.
     """
@@ -40,7 +42,11 @@ def make_figure(
         "title": title,
         "output": str(page.with_suffix("")),
     }
-    body = run_notebook(Path(notebook), parameters, executed=Path(executed), title=title)
+    try:
+        body = run_notebook(Path(notebook), parameters, executed=Path(executed), title=title)
+    except NothingToDraw as reason:
+        body = ""
+        publish_nothing(parameters["output"], title=title, reason=str(reason))
     write_page(
         page,
         figure=page.stem,

@@ -140,8 +140,9 @@ SHOWN = (
         "topography",
         "topography",
         "Which minima, saddles and maxima does the landscape have around the solution?",
-        "All critical points of the loss on a grid along the three steepest directions, by their "
-        "index: 0 is a minimum, 3 a maximum, 1 and 2 are saddles.",
+        "All critical points of the loss on two grids, one along the three steepest directions and "
+        "one along three random ones, by their index: 0 is a minimum, 3 a maximum, 1 and 2 are "
+        "saddles.",
         "They are critical in three directions, not in all; those at the grid's border and those "
         "between its points are not seen.",
         "Banchoff 1970",
@@ -197,8 +198,9 @@ SHOWN = (
         "What is the loss on the curved surface that the runs lie near?",
         "A second network squeezes weights into two numbers and makes weights of them again; the "
         "loss is evaluated on what it makes of a grid of such numbers.",
-        "The error of reconstruction says how far the surface passes from the points. Between and "
-        "beyond them nothing ties it to any training.",
+        "The error of reconstruction says how far the surface passes from the points, and that of "
+        "points held out whether it was learnt by heart. Between and beyond them nothing ties it "
+        "to any training.",
         "Elhamod and Karpatne 2024",
     ),
     Shown(

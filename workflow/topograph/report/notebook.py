@@ -20,6 +20,7 @@ from traitlets.config import Config
 
 from topograph.foundation.errors import TopographError, nearest
 from topograph.foundation.storage import atomic, require
+from topograph.report.figure import NothingToDraw
 
 PARAMETERS_TAG = "parameters"
 # A socket's path holds at most 103 bytes on macOS and 107 on Linux; the job appends about 30.
@@ -34,8 +35,8 @@ def run_notebook(source: Path, parameters: dict[str, Any], *, executed: Path, ti
     messages to stderr. The kernel runs in the current directory.
 
     Raises TopographError when the parameters are not exactly those of the script's cell tagged
-    ``parameters``, when a cell fails, or when the kernel dies; DataError when the script is
-    missing.
+    ``parameters``, when a cell fails, or when the kernel dies; NothingToDraw when a cell does;
+    DataError when the script is missing.
     """
     notebook = jupytext.read(require(source), fmt="py:percent")
     _check_parameters(notebook, source, parameters)
@@ -48,6 +49,8 @@ def run_notebook(source: Path, parameters: dict[str, Any], *, executed: Path, ti
         try:
             _execute(notebook, parameters, copy)
         except PapermillExecutionError as error:
+            if error.ename == NothingToDraw.__name__:
+                raise NothingToDraw(error.evalue) from error
             raise _cell_error(source, executed, error) from error
         except (RuntimeError, TimeoutError) as error:
             raise _kernel_error(source, executed, error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from math import isnan
 from pathlib import Path
@@ -251,18 +251,6 @@ class Results:
         return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
-def each_network(
-    results: str | Path,
-    analysis: str,
-    runs: Sequence[dict[str, Any]],
-    others: Mapping[str, dict[str, Any]],
-) -> dict[str, Results]:
-    """Return the results of each run of a figure's sources, by its label, a run once."""
-    sources = [Results(results, analysis, runs)]
-    sources += [Results(results, **other) for other in others.values()]
-    return {data.labels[run]: data.only(run) for data in sources for run in data.labels}
-
-
 def captioned(table: pd.DataFrame, caption: str) -> HTML:
     """Return a table as HTML with its caption, for the last line of a notebook's cell."""
     # Wide cells, such as commands, must not be cut.
@@ -364,3 +352,8 @@ def _plain(value: Any) -> str:
 def spread(values: pd.Series) -> str:
     """Return ``mean (min … max)`` of a column over seeds, for captions and tables."""
     return f"{values.mean():.3g} ({values.min():.3g} … {values.max():.3g})"
+
+
+def number_of(count: int, noun: str) -> str:
+    """Return ``1 seed`` or ``3 seeds``, for captions."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

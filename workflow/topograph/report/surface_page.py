@@ -19,11 +19,12 @@ def write_surface_page(
     """Write a page, without outside parts, that shows every plane of every seed as a surface.
 
     ``dataset`` is the result of an analysis of kind slices; ``labels`` name the run in its
-    experiments. The page holds plotly.js, 5 MB. Equal results give equal bytes. Raises
-    TopographError for another result, and where the output cannot be written.
+    experiments. The page holds plotly.js, 5 MB. Equal results give equal bytes. Without any, as
+    where every training diverged, it says so. Raises TopographError for another result, and where
+    the output cannot be written.
     """
-    drawn = planes(dataset)
-    figure = plotly.io.to_html(
+    drawn = planes(dataset) if len(dataset.data_vars) else []
+    figure = drawn and plotly.io.to_html(
         draw_surfaces(drawn),
         full_html=False,
         include_plotlyjs=True,
@@ -35,7 +36,7 @@ def write_surface_page(
     write_html(
         Path(output),
         "surface.html",
-        figure=Markup(figure),
+        figure=Markup(figure) if drawn else None,
         stem=Path(output).name.removesuffix(".html"),
         study=study,
         run=dataset.attrs["run"],
