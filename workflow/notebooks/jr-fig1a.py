@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 from topograph.plotting.style import figure_style
 from topograph.plotting.trajectory import draw_map
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, spread
+from topograph.report.results import Results, captioned, number_of, spread
 
 NAMES = {"phate": "PHATE", "tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 MEASURES = ["trajectory_preservation", "trustworthiness", "continuity", "stress", "seed_spread"]
@@ -39,9 +39,9 @@ measured = [name for name in MEASURES if name in quality]
 own = quality.assign(method=quality["method"].map(NAMES))
 captioned(
     own.groupby("method", sort=False)[measured].agg(spread),
-    f"Quality of the maps of {len(data.labels)} networks and their training seeds: mean and range. "
-    "Trajectory preservation: the share of retraining steps that join near points of the map. "
-    "Spread: how far maps by other random numbers lie apart, 0 alike to 1.",
+    f"Quality of the maps of {number_of(len(data.labels), 'network')} and their training seeds: "
+    "mean and range. Trajectory preservation: the share of retraining steps that join near points "
+    "of the map. Spread: how far maps by other random numbers lie apart, 0 alike to 1.",
 )
 
 # %%
@@ -64,15 +64,15 @@ with figure_style():
 
 # %%
 first = data.any_dataset("trajectory")
-trajectories = first.sizes["ray"] * first.sizes["step"]
 caption = (
-    f"{trajectories} trajectories of {label}, training seed {seed}: {first.sizes['ray']} random "
-    f"rays x {first.sizes['step']} steps, the jump and {first.sizes['epoch'] - 1} epochs each, "
-    "coloured by epoch. PHATE, t-SNE and UMAP see the same distances, PCA the points themselves; "
-    "the trained weights are among the points. "
-    "Under each map: the share of retraining steps that join near points, trustworthiness and "
-    f"continuity (15 neighbours), and the spread over seeds of the method. The table is of "
-    f"{len(own)} maps. A map of one network shows no difference between networks."
+    f"Trajectories of {label}, training seed {seed}: {number_of(first.sizes['ray'], 'random ray')} "
+    f"x {number_of(first.sizes['step'], 'step')}, the jump and "
+    f"{number_of(first.sizes['epoch'] - 1, 'epoch')} each, coloured by epoch. PHATE, "
+    "t-SNE and UMAP see the same distances, PCA the points themselves; the trained weights are "
+    "among the points. Under each map: the share of retraining steps that join near points, "
+    "trustworthiness and continuity (15 neighbours), and the spread over seeds of the method. The "
+    f"table is of {number_of(len(own), 'map')}. A map of one network shows no difference between "
+    "networks."
 )
 values = {
     name: {method: part[name].tolist() for method, part in quality.groupby("method")}

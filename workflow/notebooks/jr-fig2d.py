@@ -23,7 +23,7 @@ import pandas as pd
 from topograph.plotting.style import figure_style
 from topograph.plotting.trajectory import draw_embedding, draw_returns
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, spread
+from topograph.report.results import Results, captioned, number_of, spread
 
 NAMES = ["relative_distance", "cosine", "lateral", "back"]
 DRAWN = {"relative_distance": "distance / jump", "lateral": "across the jump / jump"}
@@ -40,9 +40,9 @@ named = visited.assign(network=visited["run"].map(data.labels))
 last = named[named["epoch"] == named["epoch"].max()]
 captioned(
     last.groupby(["network", "step"], sort=False)[NAMES].agg(spread),
-    f"After {last['epoch'].max()} epochs, mean and range over rays and training seeds: distance to "
-    "the trained weights over the jump, cosine of the offset to the jump, part across it, cosine "
-    "of the way travelled to the way back.",
+    f"After {number_of(last['epoch'].max(), 'epoch')}, mean and range over rays and training "
+    "seeds: distance to the trained weights over the jump, cosine of the offset to the jump, part "
+    "across it, cosine of the way travelled to the way back.",
 )
 
 # %%
@@ -83,20 +83,23 @@ rays, steps = own["ray"].nunique(), own["step"].nunique()
 components = row.filter(like="components_knn_").dropna().rename(lambda k: k.split("_")[-1])
 kernel = (
     "Its kernel graph has "
-    + ", ".join(f"{count:.0f} components at knn {knn}" for knn, count in components.items())
+    + ", ".join(
+        f"{number_of(round(count), 'component')} at knn {knn}" for knn, count in components.items()
+    )
     + ": whether it looks like a star or like petals follows these."
     if len(components)
-    else f"Of {row['points']:.0f} points there is no map."
+    else f"Of {number_of(round(row['points']), 'point')} there is no map."
 )
 caption = (
     f"{label} (test accuracy {scores['test_accuracy'].mean():.3f}, train accuracy "
-    f"{scores['train_accuracy'].mean():.3f}, mean of {len(scores)} training seeds): {rays} random "
-    f"rays x {steps} steps, {own['epoch'].max()} epochs each. Left: distance to the trained "
+    f"{scores['train_accuracy'].mean():.3f}, mean of {number_of(len(scores), 'training seed')}): "
+    f"{number_of(rays, 'random ray')} x {number_of(steps, 'step')}, "
+    f"{number_of(own['epoch'].max(), 'epoch')} each. Left: distance to the trained "
     "weights over the jump, in parameter space; 1 is neither return nor escape. Middle: the part "
     "of it across the jump. Lines are means, bands ranges over rays and training seeds. Right: "
     f"PHATE map of training seed {seed} by cosine distances; diamonds are jumps, larger for larger "
     f"steps, hue is the ray, fading with the epoch, the star the trained weights. {kernel} "
-    f"{row['excluded']:.0f} trajectories diverged and are left out."
+    f"Trajectories that diverged and are left out: {row['excluded']:.0f}."
     + (" With one ray there is no spread over rays." if rays == 1 else "")
 )
 by_step = last[last["run"] == run].groupby("step")

@@ -27,7 +27,7 @@ from topograph.plotting.persistence import draw_diagram
 from topograph.plotting.style import figure_style
 from topograph.plotting.trajectory import draw_embedding, draw_returns
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned, spread
+from topograph.report.results import Results, captioned, number_of, spread
 
 data = Results(results, analysis, runs)
 metrics = data.training("metrics")
@@ -75,10 +75,9 @@ returns = pd.concat([frame.assign(run=data.labels[run]) for run, frame in frames
 last = returns[returns["epoch"] == returns["epoch"].max()]
 captioned(
     last.groupby(["run", "step"], sort=False)[names].agg(spread),
-    f"Return statistics after {last['epoch'].max()} epochs, mean and range over random rays and "
-    "training seeds: "
-    "distance from the trained weights relative to the jump; cosine of the offset to the jump; "
-    "cosine of the way travelled to the way back.",
+    f"Return statistics after {number_of(last['epoch'].max(), 'epoch')}, mean and range over "
+    "random rays and training seeds: distance from the trained weights relative to the jump; "
+    "cosine of the offset to the jump; cosine of the way travelled to the way back.",
 )
 
 # %%
@@ -154,16 +153,16 @@ if len(differences):
 else:
     verdict = ""
 caption = (
-    f"Jumps from {len(data.runs)} trained networks, {size['seed']} training seeds each "
-    f"({measure.replace('_', ' ')}, mean over seeds: {reached}): {size['ray']} random rays x "
-    f"{size['step']} steps, each retrained for {size['epoch'] - 1} epochs. Top: distance from the "
-    "trained weights relative to the jump, in parameter space (line: mean, band: range over rays "
-    "and seeds; 1 is neither return nor escape). Middle: PHATE map of all points "
-    "from the first seed by cosine distances; hue is the "
-    "ray, fading with the epoch, diamonds are the jumps, the star the trained weights. Bottom: "
-    "persistence diagram of the neighbour graph, without the trained weights, filtered by test "
-    f"loss{stale}. "
-    f"{graphs}{verdict}"
+    f"Jumps from {number_of(len(data.runs), 'trained network')}, "
+    f"{number_of(size['seed'], 'training seed')} each ({measure.replace('_', ' ')}, mean over "
+    f"seeds: {reached}): {number_of(size['ray'], 'random ray')} x "
+    f"{number_of(size['step'], 'step')}, each retrained for "
+    f"{number_of(size['epoch'] - 1, 'epoch')}. Top: distance from the trained weights relative to "
+    "the jump, in parameter space (line: mean, band: range over rays and seeds; 1 is neither "
+    "return nor escape). Middle: PHATE map of all points from the first seed by cosine distances; "
+    "hue is the ray, fading with the epoch, diamonds are the jumps, the star the trained weights. "
+    "Bottom: persistence diagram of the neighbour graph, without the trained weights, filtered by "
+    f"test loss{stale}. {graphs}{verdict}"
 )
 values = {
     **{name: data.by_label(metrics, name) for name in scores if name.startswith("test_")},

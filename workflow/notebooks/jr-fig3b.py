@@ -24,7 +24,7 @@ from topograph.claims.statistics import spearman
 from topograph.comparison.networks import DECAY
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned
+from topograph.report.results import Results, captioned, number_of
 
 SHOWN = {
     "total_persistence_published": "total persistence, as published",
@@ -101,13 +101,14 @@ with figure_style():
 # %%
 share = shown["loss_range_squared"] * shown["components"] / shown["total_persistence_published"]
 caption = (
-    f"{len(shown)} networks, {shown['run'].nunique()} settings with their training seeds: totals "
-    f"of the graph of {shown['neighbours'].iloc[0]} nearest neighbours by potential against the "
-    "test loss at the trained weights. The published total ends the class of each component at the "
-    "largest loss, so it is about the number of components times the squared range: that product "
-    f"is {share.min():.2f} to {share.max():.2f} of it here. Third and fourth: what "
-    "is left without these classes, and over the range. A dot is a network; seeds of one setting "
-    "are no independent settings, so rank correlations are over means of settings."
+    f"{number_of(len(shown), 'network')}, {number_of(shown['run'].nunique(), 'setting')} with "
+    f"their training seeds: totals of the graph of {shown['neighbours'].iloc[0]} nearest "
+    "neighbours by potential against the test loss at the trained weights. The published total "
+    "ends the class of each component at the largest loss, so it is about the number of components "
+    f"times the squared range: that product is {share.min():.2f} to {share.max():.2f} of it here. "
+    "Third and fourth: what is left without these classes, and over the range. A dot is a network; "
+    "seeds of one setting are no independent settings, so rank correlations are over means of "
+    "settings."
 )
 values = {
     "spearman": {f"{r['mode']}, {r['filtration']}": {w: r[w] for w in compared.values()}

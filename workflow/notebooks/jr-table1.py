@@ -34,7 +34,7 @@ from topograph.comparison.networks import (
 )
 from topograph.plotting.style import COLOURS, figure_style
 from topograph.report.figure import publish
-from topograph.report.results import Results, captioned
+from topograph.report.results import Results, captioned, number_of
 
 ORDER = ["scrambled", GRID, RAYS, JUMPS, AT_MINIMUM, JUMPS_ALONE, LAST_EPOCH]
 DRAWS = 2000
@@ -114,13 +114,14 @@ continued = ", ".join(
 )
 caption = (
     f"How often 11 classifiers tell {classes} of the test loss, weight decay and augmentation of "
-    f"{len(networks)} networks ({networks['run'].nunique()} settings) from train loss and accuracy "
-    "at 640 points each. Dots: mean and 95 % interval over settings; diamonds: published, on 108 "
-    "networks and other classes, with its error over classifiers. Below, what needs no retraining: "
-    "the trained weights alone, and the points right after the jumps; then the last epoch alone. "
-    "Retraining uses each network's own decay and augmentation, so that these labels enter the "
-    "features. Where few settings are balanced, the label of one held out is rarer on the training "
-    "side, so that features which say nothing of it fall below chance. "
+    f"{number_of(len(networks), 'network')} ({number_of(networks['run'].nunique(), 'setting')}) "
+    "from train loss and accuracy at 640 points each. Dots: mean and 95 % interval over settings; "
+    "diamonds: published, on 108 networks and other classes, with its error over classifiers. "
+    "Below, what needs no retraining: the trained weights alone, and the points right after the "
+    "jumps; then the last epoch alone. Retraining uses each network's own decay and augmentation, "
+    "so that these labels enter the features. Where few settings are balanced, the label of one "
+    "held out is rarer on the training side, so that features which say nothing of it fall below "
+    "chance. "
     + (f"As many epochs without a jump, first seeds only: {continued}." if continued else "")
 )
 values = {

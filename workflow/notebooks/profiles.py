@@ -26,6 +26,7 @@ from topograph.report.results import (
     Results,
     captioned,
     connectivity_in_words,
+    number_of,
     sampling_in_words,
     spread,
 )
@@ -85,8 +86,8 @@ with figure_style():
 landscape = data.dataset("landscape", data.runs[0]["run"])
 first = f"The first {len(drawn)} of {len(data.runs)}" if len(drawn) < len(data.runs) else "All"
 caption = (
-    f"Topological profiles of the training loss, {len(seeds)} seeds. {first} settings of the "
-    f"experiment, on a grid of {grid['points'].max()} points along each of "
+    f"Topological profiles of the training loss, {number_of(len(seeds), 'seed')}. {first} settings "
+    f"of the experiment, on a grid of {grid['points'].max()} points along each of "
     f"{sampling_in_words(landscape)}. Width counts grid points, colour is the mean loss of a "
     "basin, red dots are minima, orange dots saddles, grey is what the arithmetic does not "
     f"resolve ({connectivity_in_words(grid)}). All profiles share one "

@@ -32,6 +32,7 @@ from topograph.report.results import (
     connectivity_in_words,
     extent_in_words,
     finest,
+    number_of,
     sampling_in_words,
     spread,
     with_relative_persistence,
@@ -118,10 +119,9 @@ with_slice = (
     else ""
 )
 caption = (
-    f"Topological profiles of the training loss of {len(seeds)} seeds (rows) in each of "
-    f"{len(data.runs)} settings (columns), on grids along the same leading directions, "
-    "the first three and four of them: "
-    f"{'; '.join(sampled.values())}. Sampled along "
+    f"Topological profiles of the training loss of {number_of(len(seeds), 'seed')} (rows) in "
+    f"{number_of(len(data.runs), 'setting')} (columns), on grids along the same leading "
+    f"directions, the first three and four of them: {'; '.join(sampled.values())}. Sampled along "
     f"{sampling_in_words(data.any_dataset('landscape'))}; the tree has "
     f"{connectivity_in_words(numbers['4-D'])}. Width is the share of the grid's points, for the "
     "grids differ in their number; colour is the mean loss of a basin, red dots are minima, orange "
@@ -129,7 +129,8 @@ caption = (
     "logarithmic loss axis and one scale of colours. A profile shows the 500 most persistent "
     f"minima at most, the table counts all. {with_slice}A vertex of a 4-D grid has more neighbours "
     "than one of a 3-D grid, and the grids differ in spacing where r does, so counts differ for "
-    f"these reasons too; {len(data.runs)} settings with {len(seeds)} seeds are no test."
+    f"these reasons too; {number_of(len(data.runs), 'setting')} with "
+    f"{number_of(len(seeds), 'seed')} cannot test a difference."
 )
 values = {f"minima, {name}": data.by_label(table, "minima") for name, table in numbers.items()}
 publish(figure, output, title=title, caption=caption, values=values | {"seeds": len(seeds)})

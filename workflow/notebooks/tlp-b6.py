@@ -30,6 +30,7 @@ from topograph.report.results import (
     Results,
     captioned,
     connectivity_in_words,
+    number_of,
     sampling_in_words,
     spread,
 )
@@ -63,8 +64,9 @@ scores = [name for name in ("train_loss", "test_loss", "test_accuracy") if name 
 table = table.join(metrics.groupby("run")[scores].agg(spread)).rename(index=data.labels)
 captioned(
     table.rename_axis(None),
-    f"Landscapes at epoch {last} and the networks: mean and range over {len(seeds)} seeds; depth "
-    "is loss_border (median over the border of the grid) less loss_minimum.",
+    f"Landscapes at epoch {last} and the networks: mean and range over "
+    f"{number_of(len(seeds), 'seed')}; depth is loss_border (median over the border of the grid) "
+    "less loss_minimum.",
 )
 
 # %%
@@ -98,18 +100,18 @@ with figure_style():
 landscape = data.dataset("landscape", data.runs[0]["run"])
 reach = f"{landscape['alpha_1'].values[0]:g} to {landscape['alpha_1'].values[-1]:g}"
 caption = (
-    f"Segmentation networks after training at {len(rates)} learning rates, epoch {last}. Above: "
-    f"topological profiles of the training loss of {len(drawn)} of {len(seeds)} seeds on a grid "
-    f"of {grid['points'].max()} points from {reach} along each of {sampling_in_words(landscape)}; "
-    "all share one logarithmic loss axis, those of a row one scale of widths; width counts grid "
-    "points, colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is "
-    f"what the arithmetic does not resolve ({connectivity_in_words(grid)}). Below: depth, the "
-    "median loss over the border of the grid less the lowest loss, for all "
-    f"{len(seeds)} seeds (dots; line: mean, band: range); it depends on how far the grid reaches. "
-    "The paper states in words alone that basins are deeper at too small and at too large rates "
-    "(B.6) and prints no number; this page shows the landscapes, and the claim is tested on the "
-    f"claims page, not here. {len(seeds)} seeds of one data set cannot show that the order of "
-    "rates holds elsewhere."
+    f"Segmentation networks after training at {number_of(len(rates), 'learning rate')}, epoch "
+    f"{last}. Above: topological profiles of the training loss of {len(drawn)} of "
+    f"{number_of(len(seeds), 'seed')} on a grid of {grid['points'].max()} points from {reach} "
+    f"along each of {sampling_in_words(landscape)}; all share one logarithmic loss axis, those of "
+    "a row one scale of widths; width counts grid points, colour is the mean loss of a basin, red "
+    "dots are minima, orange dots saddles, grey is what the arithmetic does not resolve "
+    f"({connectivity_in_words(grid)}). Below: depth, the median loss over the border of the grid "
+    "less the lowest loss, for every seed (dots; line: mean, band: range); it depends on how far "
+    "the grid reaches. The paper states in words alone that basins are deeper at too small and at "
+    "too large rates (B.6) and prints no number; this page shows the landscapes, and the claim is "
+    f"tested on the claims page, not here. {number_of(len(seeds), 'seed')} of one data set cannot "
+    "show that the order of rates holds elsewhere."
 )
 values = {
     "learning_rate": list(rates.values()),

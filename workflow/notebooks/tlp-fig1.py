@@ -38,6 +38,7 @@ from topograph.report.results import (
     connectivity_in_words,
     extent_in_words,
     finest,
+    number_of,
     sampling_in_words,
 )
 
@@ -130,7 +131,7 @@ sampled = "; ".join(
 )
 caption = (
     f"From a network to its profiles: {label}, seed {seed}, the first of "
-    f"{len(runs[0]['seeds'])} seeds"
+    f"{number_of(len(runs[0]['seeds']), 'seed')}"
     + (f", the first of {len(runs)} settings" if len(runs) > 1 else "")
     + ". (a) The eigenvalues of the Hessian of the training loss of largest magnitude; brackets "
     "show which of their eigenvectors span the landscapes. (b) Its spectral density by stochastic "

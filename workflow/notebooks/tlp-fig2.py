@@ -30,6 +30,7 @@ from topograph.report.results import (
     captioned,
     connectivity_in_words,
     extent_in_words,
+    number_of,
     sampling_in_words,
     spread,
 )
@@ -95,13 +96,13 @@ with figure_style():
 # %%
 count = quantities["seed"].nunique()
 caption = (
-    f"From a loss surface to its profile, seed {seed} of {count} in each of {len(data.runs)} "
-    f"settings. Left to right: the training loss on {grid['points'].max()} points along each of "
-    f"{sampling_in_words(landscape)}, {extent_in_words(landscape)}; its merge tree "
-    f"({connectivity_in_words(grid)}); the profile, in which the width at a loss counts the grid "
-    "points below it; what the arithmetic does not resolve is grey; the persistence diagram "
-    "of the same values (axis connectivity). Axes and colours of losses are logarithmic. Numbers "
-    "over all seeds are in the tables."
+    f"From a loss surface to its profile, seed {seed} of {count} in "
+    f"{number_of(len(data.runs), 'setting')}. Left to right: the training loss on "
+    f"{grid['points'].max()} points along each of {sampling_in_words(landscape)}, "
+    f"{extent_in_words(landscape)}; its merge tree ({connectivity_in_words(grid)}); the profile, "
+    "in which the width at a loss counts the grid points below it; what the arithmetic does not "
+    "resolve is grey; the persistence diagram of the same values (axis connectivity). Axes and "
+    "colours of losses are logarithmic. Numbers over all seeds are in the tables."
 )
 values = {"minima": data.by_label(grid, "minima"), "seeds": count}
 publish(figure, output, title=title, caption=caption, values=values)

@@ -44,6 +44,7 @@ from topograph.report.results import (
     connectivity_in_words,
     extent_in_words,
     finest,
+    number_of,
     sampling_in_words,
     spread,
 )
@@ -118,13 +119,13 @@ if "grid" in grids:
     }
     caption_of_maps = (
         f"(a) Relative error of the trained network against the exact solution, mean over "
-        f"{len(grid.runs[0]['seeds'])} seeds of each learning rate and beta; 'n of m' below a "
-        "number: n of the seeds asked for are finite; 'diverged': none is; 'missing': not trained. "
-        "(b) The mean over the same seeds of its square and (c) the published means of 5 seeds, on "
-        "one scale of colours: what is published as the relative error has, where it is small, the "
-        "size that its square has in the source of the recipe. (c) is read off the colours of the "
-        "paper's figure 3, good to 10 % below 0.1; above, the paper's colour bar is mislabelled "
-        "and its end was taken for 1. "
+        f"{number_of(len(grid.runs[0]['seeds']), 'seed')} of each learning rate and beta; 'n of m' "
+        "below a number: n of the seeds asked for are finite; 'diverged': none is; 'missing': not "
+        "trained. (b) The mean over the same seeds of its square and (c) the published means of 5 "
+        "seeds, on one scale of colours: what is published as the relative error has, where it is "
+        "small, the size that its square has in the source of the recipe. (c) is read off the "
+        "colours of the paper's figure 3, good to 10 % below 0.1; above, the paper's colour bar is "
+        "mislabelled and its end was taken for 1. "
     )
 
 # %%
@@ -152,7 +153,7 @@ with figure_style():
         for axes in draw_heat_maps(blocks["maps"], maps):
             axes.set_ylabel("learning rate")
         axes.set_xlabel("beta")
-        blocks["own"].suptitle(f"d   every seed of {len(data.runs)} settings", **left)
+        blocks["own"].suptitle(f"d   every seed of {number_of(len(data.runs), 'setting')}", **left)
     layout = blocks["own"].add_gridspec(len(ratios), len(data.runs), height_ratios=ratios)
     axes = blocks["own"].add_subplot(layout[0, :])
     blocks["own"].colorbar(draw_heat_map(axes, errors), ax=axes, label="relative error", aspect=8)
@@ -195,15 +196,15 @@ small = "".join(
 )
 caption = (
     f"Physics-informed networks. {caption_of_maps}"
-    f"{'(d) ' if maps else ''}{len(seeds)} seeds for each of {len(data.runs)} settings. "
-    "First the relative error of every seed. Then topological profiles of the "
-    f"training loss on a grid of {own['points'].max()} points along each of "
-    f"{sampling_in_words(landscape)}, {extent_in_words(landscape)}; width counts grid points, "
-    "colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is what "
-    f"the arithmetic does not resolve ({connectivity_in_words(own)}); all these profiles share one "
-    "logarithmic loss axis and one scale of widths; a stem one point wide is the trained network "
-    "alone: the grid does not resolve its neighbourhood. Below: the solutions of the seeds of "
-    f"lowest and highest error of each setting, and the exact one. {small}"
+    f"{'(d) ' if maps else ''}{number_of(len(data.runs), 'setting')} with "
+    f"{number_of(len(seeds), 'seed')} each. First the relative error of every seed. Then "
+    f"topological profiles of the training loss on a grid of {own['points'].max()} points along "
+    f"each of {sampling_in_words(landscape)}, {extent_in_words(landscape)}; width counts grid "
+    "points, colour is the mean loss of a basin, red dots are minima, orange dots saddles, grey is "
+    f"what the arithmetic does not resolve ({connectivity_in_words(own)}); all these profiles "
+    "share one logarithmic loss axis and one scale of widths; a stem one point wide is the trained "
+    "network alone: the grid does not resolve its neighbourhood. Below: the solutions of the seeds "
+    f"of lowest and highest error of each setting, and the exact one. {small}"
     "A profile shows the 500 most persistent minima at most; the tables count all. "
     "Ranges in the tables are over seeds; so few seeds are no test of a difference, and a slice "
     "along a few directions need not show what lies along the others."

@@ -44,6 +44,7 @@ from topograph.report.results import (
     captioned,
     connectivity_in_words,
     extent_in_words,
+    number_of,
     sampling_in_words,
     spread,
 )
@@ -98,8 +99,8 @@ if "head" in others:
     pair = Results(results, **others["head"])
     if len(pair.runs) != 2:
         raise TopographError(
-            f"others.head has {len(pair.runs)} settings ({', '.join(pair.labels.values())}); "
-            "allowed: two, with and without the head"
+            f"others.head has {number_of(len(pair.runs), 'setting')} "
+            f"({', '.join(pair.labels.values())}); allowed: two, with and without the head"
         )
     networks, ends = pair.training("metrics"), pair.table("topology", "quantities")
     ends = ends[(ends["points"] == ends["points"].max()) & (ends["epoch"] == ends["epoch"].max())]
@@ -193,15 +194,17 @@ landscape = data.dataset("landscape", data.runs[0]["run"])
 brain = all(run.startswith("brain-") for run in data.labels)
 at = f"for each of {len(data.runs)} settings" if len(data.runs) > 1 else "at one setting"
 told = [
-    f"Segmentation into {', '.join(u.attrs['classes'])}, {len(seeds)} seeds {at}. Top: pixel "
-    f"accuracy on {u.sizes['example']} held-out images (line: mean, band: range over seeds) and "
-    f"one of these with the prediction of seed {seeds[0]} at {data.runs[0]['label']}. "
+    f"Segmentation into {', '.join(u.attrs['classes'])}, {number_of(len(seeds), 'seed')} {at}. "
+    f"Top: pixel accuracy on {number_of(u.sizes['example'], 'held-out image')} (line: mean, band: "
+    f"range over seeds) and one of these with the prediction of seed {seeds[0]} at "
+    f"{data.runs[0]['label']}. "
 ]
 if accuracy is not None:
     told += [
-        f"Next: test accuracy at {len(accuracy)} learning rates from epoch 0, before training, to "
-        f"{accuracy.columns[-1]:g}, mean of {found['seed'].nunique()} seeds"
-        + f" (of fewer in {len(lacking)} cells, where training diverged)"
+        f"Next: test accuracy at {number_of(len(accuracy), 'learning rate')} from epoch 0, before "
+        f"training, to {accuracy.columns[-1]:g}, mean of "
+        f"{number_of(found['seed'].nunique(), 'seed')}"
+        + f" (of fewer in {number_of(len(lacking), 'cell')}, where training diverged)"
         * bool(len(lacking))
         + "; beside it the "
         "published means of 5 seeds, read off a figure, on Oxford-IIIT Pet with a CRF-RNN "
@@ -213,19 +216,19 @@ if accuracy is not None:
 if measures:
     count = len(next(iter(measures.values())))
     told += [
-        f"Next: the networks of {count} seeds with and without the CRF-RNN head "
+        f"Next: the networks of {number_of(count, 'seed')} with and without the CRF-RNN head "
         f"({' and '.join(pair.labels.values())}) at the end of training; a line joins the two of a "
         "seed, the black one is the mean, depth is the median loss over the border of the "
         "landscape less its minimum. The paper has no network without the head. The head changes "
         "the loss as well as the prediction, so depths are of two different functions. "
     ]
 told += [
-    f"Below: topological profiles of the training loss of {len(drawn)} of {len(seeds)} seeds, on a "
-    f"grid of {grid['points'].max()} points along each of {sampling_in_words(landscape)}, "
-    f"{extent_in_words(landscape)}, found anew at each epoch; all panels share one logarithmic "
-    "loss axis; width counts grid points, colour is the mean loss of a basin, red dots are minima, "
-    "orange dots saddles, grey is what the arithmetic does not resolve "
-    f"({connectivity_in_words(grid)}). ",
+    f"Below: topological profiles of the training loss of {len(drawn)} of "
+    f"{number_of(len(seeds), 'seed')}, on a grid of {grid['points'].max()} points along each of "
+    f"{sampling_in_words(landscape)}, {extent_in_words(landscape)}, found anew at each epoch; all "
+    "panels share one logarithmic loss axis; width counts grid points, colour is the mean loss of "
+    "a basin, red dots are minima, orange dots saddles, grey is what the arithmetic does not "
+    f"resolve ({connectivity_in_words(grid)}). ",
     "One averaged brain can show how the landscape of a segmentation network changes as it "
     "learns, and how that depends on rate, head and seed. It cannot show generalisation to people: "
     "held-out slices lie between training slices of the same template, whose averaging took away "

@@ -38,6 +38,7 @@ from topograph.report.results import (
     Results,
     captioned,
     connectivity_in_words,
+    number_of,
     sampling_in_words,
     spread,
 )
@@ -135,9 +136,9 @@ with figure_style():
 landscape = data.dataset("landscape", settings[0])
 reach = f"from {landscape['alpha_1'].values[0]:g} to {landscape['alpha_1'].values[-1]:g}"
 told = [
-    f"Physics-informed networks, {len(settings)} of {len(data.runs)} settings, seed {seed} of "
-    f"{grid['seed'].nunique()}. The Hessian surface is the loss of the trained network on "
-    f"{grid['points'].max()} points {reach} along each of {sampling_in_words(landscape)}; "
+    f"Physics-informed networks, {len(settings)} of {number_of(len(data.runs), 'setting')}, seed "
+    f"{seed} of {grid['seed'].nunique()}. The Hessian surface is the loss of the trained network "
+    f"on {grid['points'].max()} points {reach} along each of {sampling_in_words(landscape)}; "
 ]
 if "random" in beside:
     other = beside["random"].dataset("landscape", settings[0])

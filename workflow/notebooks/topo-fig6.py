@@ -37,6 +37,7 @@ from topograph.report.results import (
     captioned,
     connectivity_in_words,
     extent_in_words,
+    number_of,
     sampling_in_words,
     spread,
     with_relative_persistence,
@@ -175,19 +176,18 @@ elif compared:
 else:
     warning = "No published value belongs to these settings. "
 lost = int(grid["diverged"].sum() + metrics["diverged"].sum())
-left_out = f"; what diverged is left out ({lost} networks or landscapes)" if lost else ""
+left_out = f"; what diverged is left out (networks or landscapes: {lost})" if lost else ""
 caption = (
-    f"{len(data.runs)} settings with {seeds} seeds each; a dot is a seed, from left to right in "
-    f"the order of the study, the line their mean{left_out}. Landscapes: the loss of the trained "
-    "network on "
-    f"{grid['points'].max()} points along each of {sampling_in_words(landscape)}, "
-    f"{extent_in_words(landscape)}; saddles are "
+    f"{number_of(len(data.runs), 'setting')} with {number_of(seeds, 'seed')} each; a dot is a "
+    f"seed, from left to right in the order of the study, the line their mean{left_out}. "
+    f"Landscapes: the loss of the trained network on {grid['points'].max()} points along each of "
+    f"{sampling_in_words(landscape)}, {extent_in_words(landscape)}; saddles are "
     f"those that the arithmetic resolves ({connectivity_in_words(grid)}; the published counts are "
     "of a graph of 8 nearest neighbours, and counts differ between connectivities)."
     f"{curvature} {warning}Average persistence with the pair of global minimum and maximum is the "
     "loss range over the number of pairs wherever the other pairs are small; the controls show "
     "what remains without that pair, relative to the range, and for the logarithm of the loss. "
-    f"{seeds} seeds are no test of a difference: trends are tested on the claims page."
+    f"{number_of(seeds, 'seed')} cannot test a difference: trends are tested on the claims page."
 )
 values = {
     "ours": ours,

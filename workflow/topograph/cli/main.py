@@ -12,7 +12,8 @@ from topograph.foundation.errors import TopographError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; a mistake is one message on standard error and exit 1, Ctrl-C exit 130."""
-    parser = argparse.ArgumentParser(prog="topograph", description=__doc__)
+    about = "Train networks, sample their loss landscapes, analyse and publish them."
+    parser = argparse.ArgumentParser(prog="topograph", description=about)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for group in (studies, stages, results):
         group.add_commands(commands)
