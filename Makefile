@@ -36,7 +36,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: study smoke gallery paper
-study: $(READY) ## run the default study, about 12 minutes on 2 cores, and build its site
+study: $(READY) ## run the default study, about 15 minutes on 2 cores, and build its site
 	$(call run,$(STUDY))
 
 smoke: ## run the same workflow at toy size, 3 minutes

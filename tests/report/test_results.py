@@ -137,7 +137,7 @@ def test_tables_show_counts_in_full_and_numbers_to_four_figures() -> None:
         {"counts": [336.0, 0.0], "shares": [0.123456, float("nan")], "n": ["a", 3]}
     )
     html = captioned(table, "A <caption>").data
-    assert "<caption>A &lt;caption&gt;</caption>" in html
+    assert "<caption><span>A &lt;caption&gt;</span></caption>" in html
     for cell in ("336", "0", "0.1235", "NaN", "a", "3"):
         assert f"<td>{cell}</td>" in html
 

@@ -53,7 +53,10 @@ quality = {
 
 # %%
 captioned(
-    pd.concat(quality, names=["network", "map"]).rename(index=NAMES, columns=MEASURES),
+    pd.concat(quality, names=["network", "map"])
+    .rename(index=NAMES, columns=MEASURES)
+    .astype(object)
+    .fillna("none"),
     "How true each map is to the distances between weights. Higher is better up to the Shepard "
     "correlation, lower is better for stress and spread, which is 0 where chance has no part, and "
     "for the reconstruction error: how far decoded weights lie from those that the map was made "

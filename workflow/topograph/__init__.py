@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
+
+# On some processors MKL multiplies a matrix by other code where it lies elsewhere in memory: a
+# point's loss would depend on its place among others. Read at the first product, not at import.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 # Names are resolved on first use (PEP 562), so that reading a config loads neither torch nor
 # deepxde: the workflow imports this package each time it builds its job graph.

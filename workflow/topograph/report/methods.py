@@ -199,8 +199,8 @@ SHOWN = (
         "A second network squeezes weights into two numbers and makes weights of them again; the "
         "loss is evaluated on what it makes of a grid of such numbers.",
         "The error of reconstruction says how far the surface passes from the points, and that of "
-        "points held out whether it was learnt by heart. Between and beyond them nothing ties it "
-        "to any training.",
+        "points held out, between epochs that were seen, whether it was learnt by heart. Between "
+        "and beyond them nothing ties it to any training.",
         "Elhamod and Karpatne 2024",
     ),
     Shown(

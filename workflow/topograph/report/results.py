@@ -257,7 +257,7 @@ def captioned(table: pd.DataFrame, caption: str) -> HTML:
     with pd.option_context("display.max_colwidth", None):
         html = table.to_html(border=0, formatters=[_plain] * table.shape[1])
     head, _, rest = html.partition(">")
-    return HTML(f"{head}><caption>{escape(caption)}</caption>{rest}")
+    return HTML(f"{head}><caption><span>{escape(caption)}</span></caption>{rest}")
 
 
 def finest(quantities: pd.DataFrame) -> pd.DataFrame:
