@@ -96,4 +96,5 @@ def test_without_a_network_tables_are_empty(trained: Any, tmp_path: Path) -> Non
     for table in ("methods", "shape"):
         found = read_table(tmp_path / f"{table}.parquet")
         assert len(found) == 0 and {"run", "seed"} <= set(found)
+        assert (table == "methods") == ({"method", "part", "seconds", "evaluations"} <= set(found))
     assert read_dataset(tmp_path / "results.nc").attrs["run"] == trained.cell.run

@@ -19,6 +19,8 @@ from topograph.foundation.storage import read_dataset, write_dataset, write_tabl
 from topograph.methods.subject import Subject
 
 RESULTS, METHODS, TABLES = "results", "methods", "tables"
+# Of tables, and of methods, without a row.
+COLUMNS = ["seed", "method", "part", "seconds", "evaluations"]
 # The seed of a row about several networks together.
 SEVERAL = -1
 
@@ -90,7 +92,8 @@ def write_pieces(
     plain = {k: v for k, v in asked.items() if isinstance(v, str | int | float)}
     merged.attrs = {"run": cell.run, **plain, "examples": asked["examples"] or "all"}
     for table, rows in tables.items():
-        written = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["seed"])
+        columns = COLUMNS if table == METHODS else COLUMNS[:1]
+        written = pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
         written.insert(0, "run", cell.run)
         write_table(files[table], written)
     write_dataset(files[RESULTS], merged)
