@@ -13,7 +13,7 @@ from topograph.foundation.storage import read_dataset, read_table, read_weights
 from topograph.foundation.storage import write_weights as store_weights
 from topograph.geometry.gram import distances
 from topograph.methods.subject import Subject
-from topograph.methods.weights import Weights, _evaluated, write_weights
+from topograph.methods.weights import AUTOENCODER, Weights, _evaluated, write_weights
 
 
 def test_the_loss_at_combinations_that_are_points_is_theirs(trained: Any) -> None:
@@ -31,7 +31,10 @@ def test_distances_are_those_of_the_weights(trained: Any) -> None:
     np.testing.assert_allclose(distances(kept.gram()), apart, atol=1e-4)
 
 
-def test_maps_of_two_plane_paths(trained: Any, tmp_path: Path) -> None:
+def test_maps_of_two_plane_paths(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(AUTOENCODER, "epochs", 60)
     asked = WeightMap(kind="weights", maps=["pca", "autoencoder"], points=5)
     files = trained.files(tmp_path)
     write_weights(
